@@ -1,0 +1,90 @@
+"""What a campaign is asked to do: one pydantic object, from a preset and overrides."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+
+Share = Annotated[float, Field(ge=0)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OperatorMix(_Model):
+    """Shares of the operators; they need not add up to 1."""
+
+    mutation: Share = 0.80
+    crossover: Share = 0.15
+    scratch: Share = 0.05
+
+
+class DesignConfig(_Model):
+    """How designs are asked for.
+
+    ``crossover_from`` and ``scratch_from`` count implemented designs, human ones included;
+    ``seeds_only_until`` counts verified designs.
+    """
+
+    operators: OperatorMix = OperatorMix()
+    crossover_from: int = Field(10, ge=0)
+    scratch_from: int = Field(20, ge=0)
+    seeds_only_until: int = Field(10, ge=0)
+    max_attempts: PositiveInt = 4
+    hold_unverified: PositiveInt = 4
+
+
+class BudgetConfig(_Model):
+    """What may be spent: designs, verification runs per scale, wall time.
+
+    ``runs`` counts the human baselines too. ``patience`` ends a campaign after that many designs in a
+    row without a better one; ``None`` means never.
+    """
+
+    designs: PositiveInt
+    runs: dict[str, PositiveInt] = Field(min_length=1)
+    wall_minutes: PositiveFloat | None = None
+    patience: PositiveInt | None = None
+
+
+class LadderConfig(_Model):
+    """Who climbs: after ``k`` runs at a scale ``floor(k * ratio)`` are open at the next.
+
+    ``seeds`` is how many seeds a design needs at a scale before it may be called best there (1 unless told).
+    """
+
+    ratio: float = Field(0.25, gt=0, le=1)
+    seeds: dict[str, PositiveInt] = {}
+
+
+class CampaignConfig(_Model):
+    """The whole configuration of a campaign, stored with it."""
+
+    preset: str
+    seed: int = Field(0, ge=0)
+    recipe: str = "grammar"
+    corpus: str | None = None
+    blimp_dir: str | None = None
+    tokens: dict[str, PositiveInt] = {}
+    suites: tuple[str, ...] = Field(("minimal-pairs",), min_length=1)
+    seed_designs: tuple[str, ...] = Field(min_length=1)
+    designers: dict[str, Share] = {"genetic": 1.0}
+    selector: str = "posterior"
+    in_flight: PositiveInt = 4
+    workers: PositiveInt | None = None
+    sandbox: str = "auto"
+    design: DesignConfig = DesignConfig()
+    budget: BudgetConfig
+    ladder: LadderConfig = LadderConfig()
+
+    @field_validator("sandbox")
+    @classmethod
+    def _known_level(cls, level: str) -> str:
+        if level not in ("auto", "plain", "namespaces"):
+            raise ValueError("must be auto, plain or namespaces")
+        return level
+
+    @property
+    def scales(self) -> tuple[str, ...]:
+        """Scales of the ladder, lowest first, as the budget names them."""
+        return tuple(self.budget.runs)
