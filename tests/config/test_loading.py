@@ -1,6 +1,7 @@
 """Presets load, overrides reach their place, and mistakes are answered with the nearest name."""
 
 import pytest
+
 from model_discovery.config import load_config, parse_config, presets
 from model_discovery.errors import UserError
 
