@@ -1,0 +1,41 @@
+"""The commands and how they hang together."""
+
+from typing import Annotated
+
+import typer
+
+from model_discovery.cli import discover, inspect, tree
+
+app = typer.Typer(
+    name="model-discovery",
+    help="Discovers new language-model architectures: one sentence and a budget in, a verified block out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from model_discovery import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("discover")(discover.discover)
+app.command("verify")(inspect.verify)
+app.command("check")(inspect.check)
+app.command("export")(inspect.export)
+app.command("doctor")(inspect.doctor)
+app.add_typer(tree.app, name="tree")
+app.add_typer(inspect.data_app, name="data")

@@ -1,0 +1,120 @@
+"""Commands about one design or one machine: verify, check, export, doctor, data prepare."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model_discovery.cli.options import (
+    DEFAULT_DB,
+    AsJson,
+    BlimpDir,
+    Campaign,
+    Corpus,
+    Db,
+    Debug,
+    SandboxLevel,
+    Workers,
+    print_json,
+)
+from model_discovery.errors import EXIT_BAD_INPUT, EXIT_FAILED, UserError
+
+data_app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
+
+
+def verify(
+    design: Annotated[str, typer.Argument(help="A design of the tree, a human design by name, or a unit tree file.")],
+    scale: Annotated[str, typer.Option(help="0.1M, 0.4M, 1.5M, 5M, …")] = "0.1M",
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
+    recipe: Annotated[str | None, typer.Option(help="grammar or text (needs --corpus).")] = None,
+    corpus: Corpus = None,
+    suite: Annotated[list[str] | None, typer.Option(help="Suite to score; may be repeated.")] = None,
+    blimp_dir: BlimpDir = None,
+    workers: Workers = None,
+    campaign: Campaign = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Train and score one design with several seeds, outside a campaign."""
+    from model_discovery.system import workbench
+
+    reports = workbench.verify(
+        design,
+        scale=scale,
+        seeds=seeds,
+        recipe=recipe or ("text" if corpus else "grammar"),
+        corpus=corpus,
+        suites=tuple(suite) if suite else None,
+        blimp_dir=None if blimp_dir is None else str(blimp_dir),
+        workers=workers,
+        campaign=campaign,
+        db=db,
+        progress=not as_json,
+    )
+    if as_json:
+        print_json([report.model_dump(mode="json") for report in reports])
+    else:
+        workbench.print_reports(design, reports)
+    if any(report.status != "ok" for report in reports):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def check(
+    file: Annotated[Path, typer.Argument(help="A unit (.py) or a unit tree (.json).")],
+    scale: Annotated[list[str] | None, typer.Option(help="Scale it must be sizable at; may be repeated.")] = None,
+    sandbox: SandboxLevel = "auto",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Check a block file: contract, shapes, causality, gradients, stability. Exit code 2 when it is refused."""
+    from model_discovery.system import workbench
+
+    report = workbench.check(file, scales=tuple(scale or ("0.1M",)), level=sandbox)
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        workbench.print_check(file, report)
+    if not report.ok:
+        raise typer.Exit(EXIT_BAD_INPUT)
+
+
+def export(
+    design: Annotated[str, typer.Argument(help="A design of the tree, or a human design by name.")],
+    path: Annotated[Path | None, typer.Argument(help="Where to write; DESIGN.py unless told.")] = None,
+    format: Annotated[str, typer.Option(help="torch: one Python file that needs only torch.")] = "torch",
+    campaign: Campaign = None,
+    db: Db = DEFAULT_DB,
+    debug: Debug = False,
+) -> None:
+    """Take a design away: its block as one file that needs only torch."""
+    from model_discovery.system import workbench
+
+    typer.echo(f"wrote {workbench.export(design, path, format=format, campaign=campaign, db=db)}")
+
+
+def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
+    """Say what this machine can do, and what to do for more."""
+    from model_discovery.system import doctor as examination
+
+    findings = examination.examine()
+    if as_json:
+        print_json([vars(finding) for finding in findings])
+    else:
+        examination.print_findings(findings)
+
+
+@data_app.command("prepare")
+def prepare(
+    recipe: Annotated[str, typer.Argument(help="grammar or text.")] = "grammar",
+    scale: Annotated[list[str] | None, typer.Option(help="Prepare for this scale; may be repeated.")] = None,
+    corpus: Corpus = None,
+    debug: Debug = False,
+) -> None:
+    """Make a recipe's token streams; what cannot be had here is named with how to get it."""
+    from model_discovery.system import workbench
+
+    if recipe == "text" and corpus is None:
+        raise UserError("The text recipe needs your text.", hint="add --corpus FOLDER_OR_FILE")
+    for line in workbench.prepare_data(recipe, scales=tuple(scale or ("0.1M", "0.4M")), corpus=corpus):
+        typer.echo(line)

@@ -1,0 +1,32 @@
+"""Options that several commands share, each said once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_DB = "model_discovery.db"
+
+Db = Annotated[str, typer.Option("--db", help="The design tree: a SQLite file or a database URL.")]
+Campaign = Annotated[
+    str | None, typer.Option("--campaign", "-c", help="Campaign by name; the latest unless told.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback instead of one line on an error.")]
+Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes; as many as fit unless told.")]
+Corpus = Annotated[
+    str | None, typer.Option("--corpus", help="Train on your own text: a folder or file of text or JSONL.")
+]
+BlimpDir = Annotated[
+    Path | None, typer.Option("--blimp-dir", help="Folder with BLiMP's JSONL files, for --suite blimp.")
+]
+SandboxLevel = Annotated[
+    str, typer.Option("--sandbox", help="Isolation of generated code: auto, namespaces or plain.")
+]
+
+
+def print_json(value: object) -> None:
+    """Print a value as indented JSON."""
+    import json
+
+    typer.echo(json.dumps(value, indent=2, allow_nan=False, default=str))

@@ -1,0 +1,127 @@
+"""What this machine can do, and what to do for more."""
+
+import os
+import shutil
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of the examination: ``ok`` says whether it is as good as it gets; ``more`` how to better it."""
+
+    what: str
+    value: str
+    ok: bool
+    more: str = ""
+
+
+def examine() -> list[Fact]:
+    """Look at Python, devices, memory, sandbox, keys, network and data; nothing is changed."""
+    return [_python(), *_devices(), _memory(), _sandbox(), *_keys(), _network(), *_folders()]
+
+
+def print_findings(facts: list[Fact]) -> None:
+    """A table with a remedy under each thing that could be better."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("what", "this machine", "for more"):
+        table.add_column(title, overflow="fold")
+    for fact in facts:
+        table.add_row(fact.what, fact.value, "" if fact.ok else fact.more)
+    Console().print(table)
+
+
+def _python() -> Fact:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Fact("python", version, sys.version_info >= (3, 11), "3.11 or newer")
+
+
+def _devices() -> list[Fact]:
+    import torch
+
+    cores = len(os.sched_getaffinity(0))
+    facts = [Fact("cores", f"{cores}", True), Fact("torch", torch.__version__, True)]
+    if torch.cuda.is_available():
+        names = sorted({torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())})
+        facts.append(Fact("gpu", f"{torch.cuda.device_count()} x {', '.join(names)}", True))
+    else:
+        more = "scales above 5M want a GPU; everything below runs here"
+        facts.append(Fact("gpu", "none", False, more))
+    return facts
+
+
+def _memory() -> Fact:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return Fact("memory", f"{pages:.1f} GiB", pages >= 3.5, "4 GiB for two workers")
+
+
+def _sandbox() -> Fact:
+    from model_discovery.sandbox import detect_level
+
+    level, reason = detect_level()
+    return Fact("sandbox", level, level == "namespaces", reason)
+
+
+def _keys() -> list[Fact]:
+    from model_discovery.config import Settings
+
+    settings = Settings()
+    uses = {
+        "openai_api_key": "LLM designers",
+        "anthropic_api_key": "LLM designers",
+        "hf_token": "gated data and pushing models",
+        "wandb_api_key": "experiment tracking",
+        "s2_api_key": "Semantic Scholar",
+    }
+    return [
+        Fact(name.upper(), "set", True)
+        if getattr(settings, name)
+        else Fact(name.upper(), "not set", False, f"for {use}: in the environment or .env (optional)")
+        for name, use in uses.items()
+    ]
+
+
+def _network() -> Fact:
+    try:
+        socket.create_connection(("huggingface.co", 443), timeout=2).close()
+    except OSError:
+        return Fact("network", "hub not reached", False, "not needed: grammar and text recipes work offline")
+    return Fact("network", "hub reached", True)
+
+
+def _folders() -> list[Fact]:
+    from model_discovery.config import Settings
+
+    settings = Settings()
+    facts = []
+    for name, folder in (("DATA_DIR", settings.data_dir), ("CKPT_DIR", settings.ckpt_dir)):
+        held = sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
+        existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
+        free = shutil.disk_usage(existing).free / 2**30
+        writable = os.access(existing, os.W_OK)
+        value = f"{folder} ({held} entries, {free:.0f} GiB free)" if writable else f"{folder} (not writable)"
+        facts.append(Fact(name, value, writable and free > 1, f"choose another folder with {name}=…"))
+    return facts
+
+
+def folder_or_error(path: Path) -> Path:
+    """Create a folder that work is to be written below, or say why it cannot be."""
+    from model_discovery.errors import UserError
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"Cannot create the folder {path}: {error.strerror}.",
+            hint="choose another with DATA_DIR or CKPT_DIR, or run in a folder you may write",
+        ) from None
+    if not os.access(path, os.W_OK):
+        raise UserError(
+            f"The folder {path} is read-only.", hint="choose another with DATA_DIR or CKPT_DIR, or change its rights"
+        )
+    return path
