@@ -1,0 +1,249 @@
+"""The unit contract at run time, in torch alone: this file is also the head of every standalone block."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+SideVariables = Mapping[str, Any]
+INIT_STD = 0.02
+
+
+class ContractError(RuntimeError):
+    """A unit broke its contract: names the unit and what it did."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for a child, filled by the tree.
+
+    Parameters
+    ----------
+    role
+        ``block``, ``sequence_mixer``, ``local_mixer``, ``channel_mixer`` or ``norm``.
+    optional
+        May stay empty; the attribute is then ``None``.
+    wants
+        Side variables that the child has to write.
+    """
+
+    role: str
+    optional: bool = False
+    wants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class UnitPlan:
+    """What to build at one place: a unit class, its config values and the plans of its children."""
+
+    unit: "type[GAU]"
+    config: Mapping[str, Any] = field(default_factory=dict)
+    slots: Mapping[str, "UnitPlan | None"] = field(default_factory=dict)
+
+
+class UnitContext:
+    """What a unit knows of the place where it is built.
+
+    Parameters
+    ----------
+    width
+        Last dimension of its input and output.
+    layer, n_layers
+        Index of the block it belongs to, from 0, and the number of blocks.
+    config
+        Its hyper-parameters; a mapping is validated, ``None`` means the defaults.
+    plan
+        The tree's children by slot.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        layer: int = 0,
+        n_layers: int = 1,
+        config: Any = None,
+        plan: Mapping[str, UnitPlan | None] | None = None,
+    ) -> None:
+        self.width = width
+        self.layer = layer
+        self.n_layers = n_layers
+        self.config: Any = config
+        self._plan = plan or {}
+        self._slots: Mapping[str, Slot] = {}
+
+    def bind(self, unit: "type[GAU]") -> None:
+        """Check the config against the unit that is being built and take its slots."""
+        if not isinstance(self.config, unit.Config):
+            self.config = unit.Config(**(self.config or {}))
+        self._slots = unit.slots
+
+    def filled(self, slot: str) -> bool:
+        """Whether the tree puts a unit into ``slot``."""
+        return self._plan.get(slot) is not None
+
+    def fill(self, slot: str, width: int | None = None) -> "GAU":
+        """Build the child of ``slot``, of another width if told; a placeholder where the tree has none."""
+        if slot not in self._slots:
+            raise ContractError(
+                f"slot '{slot}' is filled but not declared (declared: {', '.join(self._slots) or '-'})"
+            )
+        plan = self._plan.get(slot)
+        width = self.width if width is None else width
+        wants = self._slots[slot].wants
+        if plan is None:
+            return Placeholder(UnitContext(width, self.layer, self.n_layers), wants)
+        child = build_plan(plan, width, self.layer, self.n_layers)
+        child.wanted = wants
+        return child
+
+    def residual_out(self, linear: nn.Linear) -> nn.Linear:
+        """Initialise a projection onto the residual stream: N(0, 0.02 / sqrt(2 n_layers)), zero bias."""
+        nn.init.normal_(linear.weight, std=INIT_STD / math.sqrt(2 * self.n_layers))
+        if linear.bias is not None:
+            nn.init.zeros_(linear.bias)
+        return linear
+
+    def multiple_of(self, k: int, value: float) -> int:
+        """The multiple of ``k`` nearest to ``value``, at least ``k``."""
+        return max(k, k * round(value / k))
+
+
+class _BuiltInit(type):
+    """Gives every finished unit the default initialisation of its own linear layers."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        unit = super().__call__(*args, **kwargs)
+        default_init(unit)
+        return unit
+
+
+class GAU(nn.Module, metaclass=_BuiltInit):
+    """Base class of units: maps ``x (B, T, D)`` and side variables ``z`` to ``y (B, T, D)`` and new ``z``.
+
+    ``forward`` returns ``y`` or ``(y, updates)``; calling a unit always gives ``(y, z)``. It sees the side
+    variables that it or its subtree reads (and ``aux_losses`` where they write it), and may change those that
+    it or its subtree writes. A container hands on what its children wrote by returning ``x, z``.
+    A tensor returned as ``aux_losses`` is appended to the tuple of that name.
+    """
+
+    role: ClassVar[str] = ""
+    slots: ClassVar[Mapping[str, Slot]] = {}
+    reads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, ...]] = ()
+    fills: ClassVar[str] = "auto"
+    Config: ClassVar[Any]
+    wanted: tuple[str, ...] = ()
+
+    def __init__(self, ctx: UnitContext) -> None:
+        super().__init__()
+        ctx.bind(type(self))
+        if self.fills == "auto":
+            for name, slot in self.slots.items():
+                setattr(self, name, None if slot.optional and not ctx.filled(name) else ctx.fill(name))
+
+    def __call__(self, x: Tensor, z: SideVariables | None = None) -> tuple[Tensor, dict[str, Any]]:
+        given = dict(z or {})
+        visible, writable = self._scope()
+        for name in self.reads:
+            if not name.startswith("?") and name not in given:
+                raise ContractError(f"{self._label()} reads '{name}', which nothing before it has written")
+        returned = super().__call__(x, {name: given[name] for name in given if name in visible})
+        y, updates = returned if isinstance(returned, tuple) else (returned, {})
+        if not isinstance(y, Tensor) or y.shape != x.shape:
+            shape = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
+            raise ContractError(f"{self._label()} returned {shape} for an input of {tuple(x.shape)}")
+        for name, value in updates.items():
+            if name in given and value is given[name]:
+                continue
+            if name not in writable:
+                raise ContractError(f"{self._label()} changed '{name}' without declaring it in writes")
+            given[name] = _with_loss(given.get(name, ()), value) if name == "aux_losses" else value
+        if missing := [name for name in self.wanted if name not in given]:
+            raise ContractError(f"{self._label()} did not write '{missing[0]}', which its slot wants")
+        return y, given
+
+    def _scope(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Names that the unit may see and names that it may change, its subtree included."""
+        if "_names" not in self.__dict__:
+            units = [unit for unit in self.modules() if isinstance(unit, GAU)]
+            writable = _union(unit.writes for unit in units)
+            visible = _union(unit.reads for unit in units) | (writable & {"aux_losses"})
+            self.__dict__["_names"] = visible, writable
+        names: tuple[frozenset[str], frozenset[str]] = self.__dict__["_names"]
+        return names
+
+    def _label(self) -> str:
+        return f"unit {type(self).__name__}"
+
+
+def _union(groups: Iterable[tuple[str, ...]]) -> frozenset[str]:
+    return frozenset(name.removeprefix("?") for group in groups for name in group)
+
+
+def _with_loss(losses: tuple[Tensor, ...], value: Any) -> tuple[Tensor, ...]:
+    """A tensor is one more loss; a tuple or list is the whole, as a container hands it on."""
+    return (*losses, value) if isinstance(value, Tensor) else tuple(value)
+
+
+class Placeholder(GAU):
+    """Stands in an unfilled slot: identity on ``x``, zeros for the side variables that the slot wants."""
+
+    def __init__(self, ctx: UnitContext, wants: tuple[str, ...] = ()) -> None:
+        super().__init__(ctx)
+        self.writes = wants  # type: ignore[misc]
+
+    def forward(self, x: Tensor, z: SideVariables) -> tuple[Tensor, dict[str, Any]]:
+        """Return ``x`` and the zeros."""
+        return x, {name: torch.zeros_like(x) for name in self.writes}
+
+
+def build_plan(plan: UnitPlan, width: int, layer: int = 0, n_layers: int = 1) -> GAU:
+    """The module of a plan, children first."""
+    unit: GAU = plan.unit(UnitContext(width, layer, n_layers, dict(plan.config), plan.slots))
+    return unit
+
+
+def default_init(unit: GAU) -> None:
+    """N(0, 0.02) for weights of linear and embedding layers that are still as torch made them, zero biases."""
+    for name, module in unit.named_modules():
+        if isinstance(module, nn.Linear | nn.Embedding) and not _inside_child(unit, name):
+            bound = 1 / math.sqrt(module.in_features) if isinstance(module, nn.Linear) else math.inf
+            if _as_torch_made_it(module.weight, bound):
+                nn.init.normal_(module.weight, std=INIT_STD)
+            if (
+                isinstance(module, nn.Linear)
+                and module.bias is not None
+                and _as_torch_made_it(module.bias, bound)
+            ):
+                nn.init.zeros_(module.bias)
+
+
+def _inside_child(unit: GAU, name: str) -> bool:
+    parents = name.split(".")[:-1]
+    module: Any = unit
+    for part in parents:
+        module = getattr(module, part)
+        if isinstance(module, GAU):
+            return True
+    return False
+
+
+def _as_torch_made_it(parameter: Tensor, bound: float) -> bool:
+    """Whether the values are still the constructor's: written once, within its bound, and not constant."""
+    if parameter.is_meta or parameter._version > 1 or parameter.numel() == 0:
+        return False
+    low, high = parameter.detach().aminmax()
+    return (
+        -bound - 1e-6 <= float(low) and float(high) <= bound + 1e-6 and (low < high or parameter.numel() == 1)
+    )
+
+
+def with_positions(x: Tensor, z: SideVariables | None) -> dict[str, Any]:
+    """``z`` with ``positions (B, T)`` counted from 0 where they are missing."""
+    if z is not None and "positions" in z:
+        return dict(z)
+    positions = torch.arange(x.shape[1], device=x.device).expand(x.shape[0], -1)
+    return {**(z or {}), "positions": positions}
