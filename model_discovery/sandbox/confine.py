@@ -1,0 +1,91 @@
+"""Everything a child does to itself before code that nobody has read runs in it."""
+
+import os
+import resource
+import signal
+from pathlib import Path
+
+from model_discovery.sandbox import kernel
+from model_discovery.sandbox.outcome import Limits
+from model_discovery.sandbox.spec import CallSpec, ServerSpec
+
+MB = 1024 * 1024
+REPORTING_ROOM = 64 * MB  # hard memory limit above the soft one: room to say that memory ran out
+ADDRESS_SLACK = 4096 * MB  # reserved, untouched address space (thread stacks, allocator arenas)
+OPEN_FILES = 256
+
+
+def confine(server: ServerSpec, call: CallSpec, channel_fd: int, output_fd: int, parent: int) -> None:
+    """Cut the child off, innermost wall last: what a wall forbids is no longer needed by the next."""
+    os.setsid()
+    kernel.die_with_parent(parent)
+    _place_descriptors(channel_fd, output_fd)
+    _set_signals()
+    Path("/proc/self/oom_score_adj").write_text("1000")  # if the machine runs out, this one goes first
+    os.chdir(call.folder)
+    os.environ.update(HOME=call.folder, TMPDIR=call.folder)
+    _set_limits(call.limits, bounded_addresses=not server.devices)
+    kernel.drop_privileges()
+
+
+def _place_descriptors(channel_fd: int, output_fd: int) -> None:
+    """0 is empty, 1 and 2 are captured, the channel stays, everything else is closed."""
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(output_fd, 1)
+    os.dup2(output_fd, 2)
+    os.closerange(3, channel_fd)
+    os.closerange(channel_fd + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _set_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _set_limits(limits: Limits, *, bounded_addresses: bool) -> None:
+    sizes = proc_sizes(os.getpid())
+    memory = (limits.memory_mb or default_memory_mb()) * MB
+    data = sizes["VmData"] + memory
+    _lower(resource.RLIMIT_DATA, data, data + REPORTING_ROOM)
+    if bounded_addresses:  # a GPU driver reserves address space by the terabyte
+        addresses = sizes["VmSize"] + memory + ADDRESS_SLACK
+        _lower(resource.RLIMIT_AS, addresses, addresses + REPORTING_ROOM)
+    if limits.cpu_seconds is not None:
+        seconds = int(limits.cpu_seconds) + 1  # the server's watch is finer; this holds if it is late
+        _lower(resource.RLIMIT_CPU, seconds, seconds + 1)
+    _lower(resource.RLIMIT_FSIZE, limits.file_mb * MB, limits.file_mb * MB)
+    _lower(resource.RLIMIT_CORE, 0, 0)
+    _lower(resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES)
+
+
+def _lower(limit: int, soft: int, hard: int) -> None:
+    """Set a limit, or keep the machine's own where that is lower already."""
+    _, ceiling = resource.getrlimit(limit)
+    if ceiling != resource.RLIM_INFINITY:
+        soft, hard = min(soft, ceiling), min(hard, ceiling)
+    resource.setrlimit(limit, (soft, hard))
+
+
+def default_memory_mb() -> int:
+    """Three quarters of what the machine has available now, in MB."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return max(256, int(line.split()[1]) * 3 // 4 // 1024)
+    return 2048
+
+
+def proc_sizes(pid: int) -> dict[str, int]:
+    """The sizes in ``/proc/PID/status`` in bytes, by name, and ``Threads``; empty when it has ended."""
+    sizes: dict[str, int] = {}
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except OSError:
+        return sizes
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if value.endswith(" kB"):
+            sizes[name] = int(value[:-3]) * 1024
+        elif name == "Threads":
+            sizes[name] = int(value)
+    return sizes

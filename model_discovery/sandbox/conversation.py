@@ -1,0 +1,165 @@
+"""The caller's side of one running child: its frames, then what the server saw."""
+
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from model_discovery.sandbox.frames import Decoder, ProtocolError, encode
+from model_discovery.sandbox.outcome import STATUSES, Level, Outcome, Status
+from model_discovery.sandbox.process import ServerProcess
+from model_discovery.sandbox.spec import CallSpec, Report, unpack_report
+
+BACKSTOP_SECONDS = 10.0  # after the wall limit: the server itself is stuck and is killed
+_CHUNK = 1 << 20
+_MAX_REPORT = 1 << 26
+_BY_SIGNAL: dict[int, tuple[Status, str]] = {
+    signal.SIGXCPU: ("timeout", "used up its processor time"),
+    signal.SIGXFSZ: ("disk", "wrote a file above its limit"),
+}
+
+
+class Conversation:
+    """One call or session in progress. Close it, always: that ends the child.
+
+    Parameters
+    ----------
+    server
+        A server that is ready.
+    call
+        What to run.
+    level
+        Recorded in the outcome.
+    """
+
+    def __init__(self, server: ServerProcess, call: CallSpec, level: Level) -> None:
+        self._server = server
+        self._level = level
+        self._token = bytes.fromhex(call.token)
+        self._decoder = Decoder(self._token)
+        self._deadline = time.monotonic() + call.limits.wall_seconds + BACKSTOP_SECONDS
+        self._last: dict[str, Any] = {}
+        self._damage = ""
+        self._channel, child_end = socket.socketpair()
+        self._report, server_end = socket.socketpair()
+        with child_end, server_end:
+            server.order(call, child_end, server_end)
+
+    def send(self, payload: dict[str, Any]) -> None:
+        """One frame to the child; a child that has ended does not hear it, and that is no error here."""
+        data = encode(self._token, payload)
+        self._channel.settimeout(self._remaining())
+        with suppress(OSError):
+            self._channel.sendall(data)
+
+    def end_messages(self) -> None:
+        """Tell the child that no further message comes."""
+        with suppress(OSError):
+            self._channel.shutdown(socket.SHUT_WR)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """The child's events as they come, until it has returned, failed or ended."""
+        while not self._last and not self._damage:
+            self._channel.settimeout(self._remaining())
+            try:
+                data = self._channel.recv(_CHUNK)
+            except OSError:  # reset or past the deadline: the report says which
+                return
+            if not data:
+                return
+            yield from self._events_in(data)
+
+    def _events_in(self, data: bytes) -> Iterator[dict[str, Any]]:
+        try:
+            for frame in self._decoder.feed(data):
+                if isinstance(frame.get("event"), dict):
+                    yield frame["event"]
+                else:
+                    self._last = frame
+                    return
+        except ProtocolError as error:
+            self._damage = str(error)
+
+    def outcome(self) -> Outcome:
+        """How it ended. Call it after `events` has been exhausted."""
+        if self._damage:
+            self.kill()
+        report = self._read_report()
+        if report is None:
+            self._server.kill()
+            return Outcome("signal", error="the sandbox's server ended during the call", level=self._level)
+        return self._judge(report)
+
+    def kill(self) -> None:
+        """Have the server kill the child."""
+        with suppress(OSError):
+            self._report.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Let go of the child; it is killed if it still runs."""
+        self._report.close()
+        self._channel.close()
+
+    def _read_report(self) -> Report | None:
+        data = bytearray()
+        while len(data) < _MAX_REPORT:
+            self._report.settimeout(self._remaining())
+            try:
+                chunk = self._report.recv(_CHUNK)
+            except OSError:
+                return None
+            if not chunk:
+                break
+            data += chunk
+        return unpack_report(bytes(data)) if data else None
+
+    def _judge(self, report: Report) -> Outcome:
+        status, value, error, trace = self._verdict(report)
+        return Outcome(
+            status=status,
+            value=value,
+            error=error,
+            traceback=trace,
+            output=report.output,
+            wall_seconds=report.wall_seconds,
+            cpu_seconds=report.cpu_seconds,
+            peak_memory_mb=report.peak_memory_mb,
+            level=self._level,
+        )
+
+    def _verdict(self, report: Report) -> tuple[Status, dict[str, Any] | None, str, str]:
+        """What the server has seen stands above what the child has said."""
+        if self._damage:
+            return "error", None, self._damage, ""
+        if report.killed:
+            return _status(report.killed), None, report.reason, ""
+        failure = self._last.get("failure")
+        if isinstance(failure, dict):
+            trace = str(failure.get("traceback", ""))
+            return _status(failure.get("status")), None, str(failure.get("error", "")), trace
+        if report.code < 0:
+            return *_death(-report.code, report.output), ""
+        result = self._last.get("result")
+        if isinstance(result, dict) and report.code == 0:
+            return "ok", result, "", ""
+        if "result" in self._last:
+            return "error", None, "the entry returned something that is not an object", ""
+        return "exit", None, f"left with exit code {report.code} before it returned", ""
+
+    def _remaining(self) -> float:
+        return max(0.01, self._deadline - time.monotonic())
+
+
+def _status(name: object) -> Status:
+    return name if name in STATUSES else "error"  # type: ignore[return-value]
+
+
+def _death(number: int, output: str) -> tuple[Status, None, str]:
+    if number in _BY_SIGNAL:
+        status, reason = _BY_SIGNAL[number]
+        return status, None, reason
+    if number == signal.SIGABRT and "bad_alloc" in output:
+        return "memory", None, "native code ran out of memory"
+    return "signal", None, f"ended by {signal.Signals(number).name}"
