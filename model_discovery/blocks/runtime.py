@@ -207,7 +207,7 @@ def build_plan(plan: UnitPlan, width: int, layer: int = 0, n_layers: int = 1) ->
 
 
 def default_init(unit: GAU) -> None:
-    """N(0, 0.02) for weights of linear and embedding layers that are still as torch made them, zero biases."""
+    """N(0, 0.02) for weights of linear and embedding layers still as torch made them, zero biases."""
     for name, module in unit.named_modules():
         if isinstance(module, nn.Linear | nn.Embedding) and not _inside_child(unit, name):
             bound = 1 / math.sqrt(module.in_features) if isinstance(module, nn.Linear) else math.inf
@@ -236,9 +236,8 @@ def _as_torch_made_it(parameter: Tensor, bound: float) -> bool:
     if parameter.is_meta or parameter._version > 1 or parameter.numel() == 0:
         return False
     low, high = parameter.detach().aminmax()
-    return (
-        -bound - 1e-6 <= float(low) and float(high) <= bound + 1e-6 and (low < high or parameter.numel() == 1)
-    )
+    within = -bound - 1e-6 <= float(low) and float(high) <= bound + 1e-6
+    return within and (parameter.numel() == 1 or float(low) < float(high))
 
 
 def with_positions(x: Tensor, z: SideVariables | None) -> dict[str, Any]:

@@ -15,8 +15,8 @@ RESERVED_VARIABLES = ("positions", "aux_losses")
 def accepts(slot_role: str, unit_role: str) -> bool:
     """Whether a unit of ``unit_role`` may fill a slot of ``slot_role``.
 
-    A local mixer (short convolution, token shift) mixes a sequence too, so it may stand where a sequence mixer
-    is asked for; not the other way round.
+    A local mixer (short convolution, token shift) mixes a sequence too, so it may stand where a sequence
+    mixer is asked for; not the other way round.
     """
     return slot_role == unit_role or (slot_role, unit_role) == ("sequence_mixer", "local_mixer")
 
@@ -132,7 +132,7 @@ class Unit(_Data):
 
 
 class Node(_Data):
-    """One unit at one place: its id, the config values that differ from the defaults, its children by slot."""
+    """One unit at one place: its id, config values that differ from the defaults, children by slot."""
 
     unit: str
     config: dict[str, Scalar] = {}

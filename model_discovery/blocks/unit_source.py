@@ -42,7 +42,7 @@ def parse_unit(source: str, origin: str = "external") -> Unit:
     Parameters
     ----------
     source
-        A module with one class that inherits from ``GAU``; helpers, constants, ``test_*`` functions beside it.
+        A module with one class that inherits from ``GAU``; helpers, constants, ``test_*`` functions beside
     origin
         Who wrote it; kept with the unit, not part of its identity.
 

@@ -51,7 +51,7 @@ def split_address(address: str) -> tuple[str, str]:
 
 
 class UnitTree(BaseModel):
-    """Nodes over a table of units. A path is ``""`` (the root) or slot names joined by dots (``"mixer.inner"``).
+    """Nodes over a table of units. A path is ``""``, the root, or slot names joined by dots.
 
     Every operation returns a new tree whose table holds exactly the units in use.
     """
@@ -143,7 +143,7 @@ class UnitTree(BaseModel):
         return self.unit(path).resolve(self.node(path).config)
 
     def ascii(self) -> str:
-        """The map shown to people: one line a slot with unit, role and values that differ from the defaults."""
+        """The map shown to people: a line a slot with unit, role and values that differ from defaults."""
         return "\n".join([_line(self.root, self.unit("")), *self._ascii(self.root, "", "")])
 
     def _ascii(self, node: Node, path: str, indent: str) -> Iterator[str]:
@@ -228,7 +228,7 @@ class UnitTree(BaseModel):
         )
 
     def validate_tree(self) -> Self:
-        """Check units against their sources, slots, roles, config and side variables; unfilled slots are fine.
+        """Check units against their sources, slots, roles, config, side variables; unfilled slots are fine.
 
         Raises
         ------

@@ -1,0 +1,210 @@
+"""The model shell: embedding, the block repeated, final norm, head tied to the embedding."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from model_discovery.blocks.build import build_block
+from model_discovery.blocks.runtime import INIT_STD, with_positions
+from model_discovery.blocks.unit_tree import UnitTree
+from model_discovery.errors import UserError
+from model_discovery.seeds import derive
+
+IGNORED = -100
+WEIGHTS_FILE = "model.safetensors"
+MODEL_FILE = "model.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """``logits (B, T, V)``; with labels the mean loss in nats per token, auxiliary losses added."""
+
+    logits: Tensor
+    loss: Tensor | None = None
+
+
+class LanguageModel(nn.Module):
+    """A design as a language model.
+
+    Parameters
+    ----------
+    tree
+        The block; repeated ``n_blocks`` times, each with its own weights.
+    vocab_size, width, n_blocks
+        Sizes; see :func:`model_discovery.blocks.sizing.size_block` for the last two.
+    seed
+        Of the initialisation: the same seed gives the same weights, whatever was drawn before.
+    """
+
+    def __init__(self, tree: UnitTree, *, vocab_size: int, width: int, n_blocks: int, seed: int = 0) -> None:
+        super().__init__()
+        self.tree = tree
+        self.vocab_size = vocab_size
+        self.width = width
+        self.n_blocks = n_blocks
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(seed, "embedding"))
+            self.embedding = nn.Embedding(vocab_size, width)
+            nn.init.normal_(self.embedding.weight, std=INIT_STD)
+            self.blocks = nn.ModuleList()
+            for layer in range(n_blocks):
+                torch.manual_seed(derive(seed, "block", layer))
+                self.blocks.append(build_block(tree, width=width, layer=layer, n_layers=n_blocks))
+            self.norm = nn.RMSNorm(width)
+
+    def hidden(self, input_ids: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Final normed states ``(B, T, D)`` of ``input_ids (B, T)``, and auxiliary losses."""
+        x = self.embedding(input_ids)
+        z = with_positions(x, None)
+        for block in self.blocks:
+            x, z = block(x, z)
+        return self.norm(x), tuple(z.get("aux_losses", ()))
+
+    def forward(self, input_ids: Tensor, labels: Tensor | None = None) -> ModelOutput:
+        """Logits and loss.
+
+        Parameters
+        ----------
+        input_ids
+            ``(B, T)``.
+        labels
+            ``(B, T)``, already shifted: the token after each input; -100 is ignored.
+        """
+        x, losses = self.hidden(input_ids)
+        logits = F.linear(x, self.embedding.weight)
+        if labels is None:
+            return ModelOutput(logits)
+        flat = logits.float().view(-1, self.vocab_size)
+        loss = F.cross_entropy(flat, labels.reshape(-1), ignore_index=IGNORED)
+        return ModelOutput(logits, loss + sum(part.float() for part in losses))
+
+    @torch.no_grad()
+    def generate(self, ids: Tensor, max_new_tokens: int, temperature: float = 0.0, seed: int = 0) -> Tensor:
+        """``ids (B, T)`` continued by ``max_new_tokens`` tokens; the most likely ones at temperature 0.
+
+        The prefix is computed anew for every token, so any block is decoded rightly.
+        """
+        generator = torch.Generator(device=ids.device).manual_seed(seed)
+        training = self.training
+        self.eval()
+        for _ in range(max_new_tokens):
+            logits = self(ids).logits[:, -1].float()
+            if temperature > 0:
+                odds = torch.softmax(logits / temperature, dim=-1)
+                following = torch.multinomial(odds, 1, generator=generator)
+            else:
+                following = logits.argmax(dim=-1, keepdim=True)
+            ids = torch.cat([ids, following], dim=1)
+        self.train(training)
+        return ids
+
+    def count_parameters(self) -> tuple[int, int]:
+        """``(total, non_embedding)``; the head is the embedding and counts once."""
+        total = sum(parameter.numel() for parameter in self.parameters())
+        return total, total - self.embedding.weight.numel()
+
+    # -- storing
+
+    def save(self, folder: Path, extra: Mapping[str, Any] | None = None) -> Path:
+        """Write ``model.safetensors`` and ``model.json`` (tree, sizes, ``extra``) into ``folder``.
+
+        Each file is written aside and put in place whole, the JSON last: a folder that has it is complete.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        shared = _aliases(self)
+        tensors = {name: tensor for name, tensor in tensors.items() if name not in shared}
+        described = {
+            "format": FORMAT,
+            "tree": self.tree.to_json(),
+            "vocab_size": self.vocab_size,
+            "width": self.width,
+            "n_blocks": self.n_blocks,
+            "extra": dict(extra or {}),
+        }
+        weights, description = folder / f"{WEIGHTS_FILE}.part", folder / f"{MODEL_FILE}.part"
+        save_file(tensors, weights)
+        description.write_text(json.dumps(described, indent=1), encoding="utf-8")
+        weights.replace(folder / WEIGHTS_FILE)
+        description.replace(folder / MODEL_FILE)
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The model of :meth:`save`. Every tensor has to be there with its shape and dtype, and no other.
+
+        Raises
+        ------
+        UserError
+            A file that is missing, damaged, or of another model.
+        """
+        folder = Path(folder)
+        described = read_description(folder)
+        model = cls(
+            UnitTree.from_json(described["tree"]),
+            vocab_size=described["vocab_size"],
+            width=described["width"],
+            n_blocks=described["n_blocks"],
+        )
+        model.load_weights(folder / WEIGHTS_FILE)
+        return model
+
+    def load_weights(self, file: Path) -> None:
+        """Copy the tensors of a safetensors file into the model, strictly."""
+        try:
+            stored = load_file(file)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"Checkpoint {file} cannot be read: {error}") from None
+        own = {name: tensor for name, tensor in self.state_dict().items() if name not in _aliases(self)}
+        if problem := _mismatch(own, stored):
+            raise UserError(f"Checkpoint {file} is not of this model: {problem}")
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(stored[name])
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """The content of ``model.json``: tree, sizes, and what was saved beside them."""
+    file = Path(folder) / MODEL_FILE
+    try:
+        described = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"Checkpoint {file} cannot be read: {error}") from None
+    keys = {"format", "tree", "vocab_size", "width", "n_blocks", "extra"}
+    if not isinstance(described, dict) or described.keys() != keys or described["format"] != FORMAT:
+        raise UserError(f"Checkpoint {file} is not of format {FORMAT}.")
+    return described
+
+
+def _aliases(model: nn.Module) -> set[str]:
+    """Names of the state that are another name's tensor: a unit that ties weights stores them once."""
+    seen: set[tuple[int, int, torch.Size, tuple[int, ...]]] = set()
+    names: set[str] = set()
+    for name, tensor in model.state_dict().items():
+        key = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.shape, tensor.stride())
+        if tensor.numel() and key in seen:
+            names.add(name)
+        seen.add(key)
+    return names
+
+
+def _mismatch(own: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> str:
+    if missing := sorted(own.keys() - stored.keys()):
+        return f"'{missing[0]}' is missing"
+    if unexpected := sorted(stored.keys() - own.keys()):
+        return f"'{unexpected[0]}' is unexpected"
+    for name, tensor in own.items():
+        if (tensor.shape, tensor.dtype) != (stored[name].shape, stored[name].dtype):
+            found = f"{tuple(stored[name].shape)} {stored[name].dtype}"
+            return f"'{name}' is {found}, not {tuple(tensor.shape)} {tensor.dtype}"
+    return ""

@@ -1,0 +1,164 @@
+"""Which width and depth bring a design to a scale's parameters, found on the meta device."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from model_discovery.blocks.build import plan_of
+from model_discovery.blocks.runtime import build_plan
+from model_discovery.blocks.scales import Scale
+from model_discovery.blocks.unit_tree import UnitTree
+from model_discovery.errors import UserError
+
+TOLERANCE = 0.05
+_DEPTH_WEIGHT = 0.1
+_WIDTH_STEPS = (16, 8, 4)
+_WIDEST = 4
+# What a constructor raises for a width that does not suit it (heads that do not divide it, and the like).
+_UNSUITED = (ValueError, RuntimeError, AssertionError, ArithmeticError)
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """The size of a design at a scale; ``non_embedding`` is counted, ``target`` what was aimed at."""
+
+    scale: str
+    width: int
+    n_blocks: int
+    non_embedding: int
+    target: int
+
+
+class SizingError(UserError):
+    """No width and depth bring the design within 5 % of the scale's parameters."""
+
+
+def size_block(tree: UnitTree, scale: Scale) -> Sizing:
+    """Width and number of blocks for ``scale``, non-embedding parameters within 5 % of its target.
+
+    The scale's width is kept when a depth between half and twice the reference depth fits; otherwise widths
+    are scanned in steps of 16 (then 8 and 4), for the least ``|ln(P / target)| + 0.1 |ln(n / n_ref)|``. Runs
+    the units' constructors: only for code that is trusted, or in the sandbox.
+
+    Raises
+    ------
+    SizingError
+        Nothing fits; says what came nearest.
+    """
+    search = _Search(tree.validate_tree(), scale)
+    kept = search.first_fitting(search.estimates(scale.width), _distance)
+    if kept is not None:
+        return kept
+    for step in _WIDTH_STEPS:
+        found = [sizing for width in search.widths(step) for sizing in search.estimates(width)]
+        fitting = search.first_fitting(found, lambda sizing: _score(sizing, scale))
+        if fitting is not None:
+            return fitting
+    raise search.failure()
+
+
+def count_non_embedding(tree: UnitTree, width: int, n_blocks: int) -> int:
+    """Parameters of ``n_blocks`` blocks of ``width`` and the final norm, without memory for them."""
+    plan = plan_of(tree)
+    with torch.device("meta"):
+        blocks = [build_plan(plan, width, layer, n_blocks) for layer in range(n_blocks)]
+    return width + sum(parameter.numel() for block in blocks for parameter in block.parameters())
+
+
+class _Search:
+    """Sizes of one tree at one scale: estimated from few blocks, counted in full before they are believed."""
+
+    def __init__(self, tree: UnitTree, scale: Scale) -> None:
+        self._tree = tree
+        self._scale = scale
+        self._refusal: Exception | None = None
+        self._nearest: Sizing | None = None
+
+    @cached_property
+    def _sampled(self) -> int:
+        """Blocks to sample for an estimate: units that fill slots by hand may differ from layer to layer."""
+        by_hand = any(unit.fills == "manual" for _, _, unit in self._tree.walk())
+        return self._scale.n_blocks if by_hand else 1
+
+    def estimates(self, width: int) -> list[Sizing]:
+        """The depths whose estimates enclose the target, within half and twice the reference depth."""
+        try:
+            per_block = self._per_block(width)
+        except _UNSUITED as error:
+            self._refusal = error
+            return []
+        low, high = math.ceil(self._scale.n_blocks / 2), 2 * self._scale.n_blocks
+        guess = (self._scale.target - width) / per_block
+        depths = {min(high, max(low, depth)) for depth in (math.floor(guess), math.ceil(guess))}
+        return [self._sizing(width, depth, round(width + depth * per_block)) for depth in sorted(depths)]
+
+    def _per_block(self, width: int) -> float:
+        plan = plan_of(self._tree)
+        with torch.device("meta"):
+            blocks = [build_plan(plan, width, layer, self._scale.n_blocks) for layer in range(self._sampled)]
+        total = sum(parameter.numel() for block in blocks for parameter in block.parameters())
+        return max(1.0, total / self._sampled)
+
+    def _sizing(self, width: int, n_blocks: int, count: int) -> Sizing:
+        return Sizing(self._scale.name, width, n_blocks, count, self._scale.target)
+
+    def first_fitting(self, estimates: list[Sizing], key: Callable[[Sizing], float]) -> Sizing | None:
+        """The best by ``key`` whose full count fits too."""
+        for estimate in sorted(estimates, key=key):
+            if _distance(estimate) > 2 * TOLERANCE:
+                self._remember(estimate)
+                continue
+            try:
+                count = count_non_embedding(self._tree, estimate.width, estimate.n_blocks)
+            except _UNSUITED as error:
+                self._refusal = error
+                continue
+            sizing = self._sizing(estimate.width, estimate.n_blocks, count)
+            if abs(sizing.non_embedding / sizing.target - 1) <= TOLERANCE:
+                return sizing
+            self._remember(sizing)
+        return None
+
+    def _remember(self, sizing: Sizing) -> None:
+        if self._nearest is None or _distance(sizing) < _distance(self._nearest):
+            self._nearest = sizing
+
+    def widths(self, step: int) -> list[int]:
+        """Widths that may reach the target at an allowed depth: parameters grow like width to width²."""
+        scale = self._scale
+        try:
+            per_block = self._per_block(scale.width)
+        except _UNSUITED:
+            per_block = scale.target / scale.n_blocks
+        least = scale.target / (2 * scale.n_blocks) / per_block
+        most = scale.target / math.ceil(scale.n_blocks / 2) / per_block
+        start = scale.width * min(least, math.sqrt(least))
+        stop = scale.width * min(_WIDEST, max(most, math.sqrt(most)))
+        return list(
+            range(max(step, math.floor(start / step) * step), math.ceil(stop / step) * step + 1, step)
+        )
+
+    def failure(self) -> SizingError:
+        """The error that says what came nearest, or why no width was possible."""
+        wanted = f"No size within {TOLERANCE:.0%} of {self._scale.target:,} non-embedding parameters"
+        if self._nearest is None:
+            return SizingError(
+                f"{wanted} at scale {self._scale.name}: the units refuse every width: {self._refusal}"
+            )
+        found = self._nearest
+        return SizingError(
+            f"{wanted} at scale {self._scale.name}: nearest is {found.non_embedding:,} "
+            f"(width {found.width}, {found.n_blocks} blocks)",
+            hint="let the parameters of the units grow with the width",
+        )
+
+
+def _distance(sizing: Sizing) -> float:
+    return abs(math.log(max(1, sizing.non_embedding) / sizing.target))
+
+
+def _score(sizing: Sizing, scale: Scale) -> float:
+    return _distance(sizing) + _DEPTH_WEIGHT * abs(math.log(sizing.n_blocks / scale.n_blocks))
