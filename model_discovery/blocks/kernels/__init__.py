@@ -1,0 +1,30 @@
+"""Parallel forms of sequence mixing in plain torch: each equals its step-by-step recurrence."""
+
+from .attention import causal_attention, window_attention
+from .convolution import depthwise_convolution, exponential_kernel, long_convolution, token_shift
+from .decay import channel_decay, scalar_decay
+from .delta_rule import delta_rule
+from .heads import divisor, head_count, merge_heads, split_heads
+from .precision import widen
+from .recurrence import diagonal_recurrence
+from .rotary import apply_rotary, rotary_angles
+
+__all__ = [
+    "apply_rotary",
+    "causal_attention",
+    "channel_decay",
+    "delta_rule",
+    "depthwise_convolution",
+    "diagonal_recurrence",
+    "divisor",
+    "exponential_kernel",
+    "head_count",
+    "long_convolution",
+    "merge_heads",
+    "rotary_angles",
+    "scalar_decay",
+    "split_heads",
+    "token_shift",
+    "widen",
+    "window_attention",
+]

@@ -1,0 +1,45 @@
+"""The diagonal recurrence ``h_t = a_t h_{t-1} + b_t`` for all steps at once."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .heads import cut
+from .precision import exact, widen
+
+
+def diagonal_recurrence(decay: Tensor, inputs: Tensor) -> Tensor:
+    """``h_t = decay_t * h_{t-1} + inputs_t`` with ``h_{-1} = 0``, in at least float32.
+
+    Time is cut into about ``sqrt(T)`` stretches. One loop runs through all of them side by side, a second
+    one carries the state from stretch to stretch: ``2 sqrt(T)`` dependent steps in place of ``T``. There
+    is no logarithm, so decays of exactly 0 and 1 are right.
+
+    Parameters
+    ----------
+    decay, inputs : Tensor
+        ``(B, T, D)``, ``0 <= decay <= 1``.
+
+    Returns
+    -------
+    Tensor
+        ``(B, T, D)`` in the type of ``inputs``.
+    """
+    length = inputs.shape[1]
+    stretch = max(1, int(length**0.5))
+    missing = (0, 0, 0, -length % stretch)
+    with exact(inputs.device):
+        decays = cut(F.pad(widen(decay), missing), stretch, 1).unbind(2)
+        added = cut(F.pad(widen(inputs), missing), stretch, 1).unbind(2)
+        local, fade = [added[0]], [decays[0]]
+        for a, b in zip(decays[1:], added[1:], strict=True):
+            local.append(torch.addcmul(b, a, local[-1]))
+            fade.append(a * fade[-1])
+        state = torch.zeros_like(local[-1][:, 0])
+        before = [state]
+        for a, b in zip(fade[-1].unbind(1)[:-1], local[-1].unbind(1)[:-1], strict=True):
+            state = torch.addcmul(b, a, state)
+            before.append(state)
+        carried = torch.stack(before, dim=1).unsqueeze(2)
+        states = torch.addcmul(torch.stack(local, dim=2), torch.stack(fade, dim=2), carried)
+    return states.flatten(1, 2)[:, :length].to(inputs.dtype)

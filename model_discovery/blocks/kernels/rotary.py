@@ -1,0 +1,33 @@
+"""Rotary positions: pairs of channels turned by an angle that grows with the position."""
+
+import torch
+from torch import Tensor
+
+from .precision import exact
+
+
+def rotary_angles(
+    x: Tensor, head_dim: int, *, base: float = 10000.0, positions: Tensor | None = None
+) -> Tensor:
+    """Angles ``(T, head_dim / 2)``, or ``(B, 1, T, head_dim / 2)`` when ``positions (B, T)`` are given.
+
+    ``x`` is ``(..., T, D)`` and lends its length, device and, when it is float64, its precision. The table
+    is made anew in every forward: a buffer would not survive a model that is built on the meta device.
+
+    Source: Su 2021, arXiv 2104.09864.
+    """
+    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+    exponent = torch.arange(0, head_dim, 2, device=x.device, dtype=dtype) / head_dim
+    if positions is None:
+        time = torch.arange(x.shape[-2], device=x.device, dtype=dtype)
+    else:
+        time = positions.to(dtype)[:, None]
+    return time[..., None] * base**-exponent
+
+
+def apply_rotary(x: Tensor, angles: Tensor) -> Tensor:
+    """Turn the halves of ``x (B, H, T, D)`` against each other: ``(a cos - b sin, b cos + a sin)``."""
+    with exact(x.device):
+        cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+        first, second = x.chunk(2, dim=-1)
+        return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)

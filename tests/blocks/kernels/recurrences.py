@@ -1,0 +1,59 @@
+"""Step-by-step forms of the kernels, as slow and as plain as their equations."""
+
+import torch
+from torch import Tensor
+
+
+def softmax_attention(
+    q: Tensor, k: Tensor, v: Tensor, window: int | None = None, bias: Tensor | None = None
+) -> Tensor:
+    outputs = []
+    for t in range(q.shape[2]):
+        first = 0 if window is None else max(0, t - window + 1)
+        scores = torch.einsum("bhd,bhsd->bhs", q[:, :, t], k[:, :, first : t + 1]) * q.shape[-1] ** -0.5
+        if bias is not None:
+            scores = scores + bias[..., t, first : t + 1]
+        outputs.append(torch.einsum("bhs,bhsd->bhd", scores.softmax(-1), v[:, :, first : t + 1]))
+    return torch.stack(outputs, 2)
+
+
+def decayed_memory(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+    """``log_decay (B, H, T)`` for one decay a head, ``(B, H, T, K)`` for one a channel."""
+    decay = log_decay.exp() if log_decay.dim() == 4 else log_decay.exp().unsqueeze(-1)
+    state = torch.zeros(*q.shape[:2], k.shape[-1], v.shape[-1], dtype=q.dtype)
+    outputs = []
+    for t in range(q.shape[2]):
+        state = decay[:, :, t].unsqueeze(-1) * state + k[:, :, t].unsqueeze(-1) * v[:, :, t].unsqueeze(-2)
+        outputs.append(torch.einsum("bhk,bhkv->bhv", q[:, :, t], state))
+    return torch.stack(outputs, 2)
+
+
+def delta_memory(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor) -> Tensor:
+    state = torch.zeros(*q.shape[:2], k.shape[-1], v.shape[-1], dtype=q.dtype)
+    outputs = []
+    for t in range(q.shape[2]):
+        state = log_decay[:, :, t, None, None].exp() * state
+        held = torch.einsum("bhk,bhkv->bhv", k[:, :, t], state)
+        fresh = beta[:, :, t, None] * (v[:, :, t] - held)
+        state = state + k[:, :, t].unsqueeze(-1) * fresh.unsqueeze(-2)
+        outputs.append(torch.einsum("bhk,bhkv->bhv", q[:, :, t], state))
+    return torch.stack(outputs, 2)
+
+
+def diagonal(decay: Tensor, inputs: Tensor) -> Tensor:
+    state = torch.zeros_like(inputs[:, 0])
+    outputs = []
+    for t in range(inputs.shape[1]):
+        state = decay[:, t] * state + inputs[:, t]
+        outputs.append(state)
+    return torch.stack(outputs, 1)
+
+
+def convolution(x: Tensor, kernel: Tensor) -> Tensor:
+    """``x (B, T, D)``, ``kernel (D, K)``, the present step first."""
+    outputs = []
+    for t in range(x.shape[1]):
+        reach = min(t + 1, kernel.shape[1])
+        past = x[:, t - reach + 1 : t + 1].flip(1)
+        outputs.append(torch.einsum("bsd,ds->bd", past, kernel[:, :reach]))
+    return torch.stack(outputs, 1)

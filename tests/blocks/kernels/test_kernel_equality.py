@@ -1,0 +1,193 @@
+"""Every parallel form equals its recurrence, forward and gradient, in float64."""
+
+from collections.abc import Callable
+
+import pytest
+import recurrences
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model_discovery.blocks.kernels import (
+    causal_attention,
+    channel_decay,
+    delta_rule,
+    depthwise_convolution,
+    diagonal_recurrence,
+    exponential_kernel,
+    long_convolution,
+    scalar_decay,
+    token_shift,
+    window_attention,
+)
+
+LENGTHS = (1, 2, 7, 16, 33, 65, 130)
+"""None but the first few divide a chunk (16, 32, 64)."""
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def heads(length: int, n_heads: int = 2, width: int = 6, seed: int = 0) -> Tensor:
+    return random(2, n_heads, length, width, seed=seed)
+
+
+def log_decay(*shape: int, strength: float = 1.0, seed: int = 9) -> Tensor:
+    return -strength * random(*shape, seed=seed).abs()
+
+
+def assert_equal(
+    parallel: Callable[..., Tensor],
+    stepwise: Callable[..., Tensor],
+    *inputs: Tensor,
+    tolerance: float = 1e-11,
+) -> None:
+    """Outputs and the gradients of all inputs agree, relative to the largest value."""
+    results = []
+    for function in (parallel, stepwise):
+        leaves = [x.clone().requires_grad_() for x in inputs]
+        y = function(*leaves)
+        gradients = torch.autograd.grad(y, leaves, random(*y.shape, seed=77), allow_unused=True)
+        results.append((y.detach(), *(torch.zeros(()) if g is None else g for g in gradients)))
+    for ours, theirs in zip(*results, strict=True):
+        assert (ours - theirs).abs().max() <= tolerance * max(1.0, float(theirs.abs().max()))
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_causal_attention(length: int) -> None:
+    assert_equal(causal_attention, recurrences.softmax_attention, *(heads(length, seed=s) for s in range(3)))
+
+
+def test_grouped_attention_repeats_keys_and_values() -> None:
+    q, k, v = heads(9, 4), heads(9, 2, seed=1), heads(9, 2, seed=2)
+
+    def stepwise(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return recurrences.softmax_attention(q, k[:, [0, 0, 1, 1]], v[:, [0, 0, 1, 1]])
+
+    assert_equal(causal_attention, stepwise, q, k, v)
+
+
+def test_attention_with_a_bias_masks_the_future_of_the_bias() -> None:
+    bias = random(2, 9, 9, seed=5)
+    inputs = [heads(9, seed=s) for s in range(3)]
+    assert_equal(
+        lambda q, k, v, b: causal_attention(q, k, v, bias=b),
+        lambda q, k, v, b: recurrences.softmax_attention(q, k, v, bias=b),
+        *inputs,
+        bias,
+    )
+
+
+@pytest.mark.parametrize(
+    ("length", "window"), [(1, 4), (7, 8), (33, 1), (65, 5), (65, 32), (130, 40), (70, 64)]
+)
+def test_window_attention(length: int, window: int) -> None:
+    assert_equal(
+        lambda q, k, v: window_attention(q, k, v, window=window),
+        lambda q, k, v: recurrences.softmax_attention(q, k, v, window=window),
+        *(heads(length, seed=s) for s in range(3)),
+    )
+
+
+@pytest.mark.parametrize("strength", [0.01, 1.0, 30.0])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_scalar_decay(length: int, strength: float) -> None:
+    inputs = (*(heads(length, seed=s) for s in range(3)), log_decay(2, 2, length, strength=strength))
+    assert_equal(scalar_decay, recurrences.decayed_memory, *inputs)
+
+
+def test_scalar_decay_shared_by_the_batch_and_without_decay() -> None:
+    inputs = [heads(70, seed=s) for s in range(3)]
+    shared = log_decay(1, 2, 70)
+    stepwise = recurrences.decayed_memory
+    assert_equal(
+        lambda q, k, v: scalar_decay(q, k, v, shared), lambda q, k, v: stepwise(q, k, v, shared), *inputs
+    )
+    none = torch.zeros(2, 2, 70, dtype=torch.float64)
+    assert_equal(scalar_decay, lambda q, k, v: stepwise(q, k, v, none), *inputs)
+
+
+@pytest.mark.parametrize(("strength", "chunk"), [(0.01, 16), (1.0, 16), (1.0, 32), (10.0, 16)])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_channel_decay(length: int, strength: float, chunk: int) -> None:
+    inputs = (*(heads(length, seed=s) for s in range(3)), log_decay(2, 2, length, 6, strength=strength))
+    assert_equal(lambda *x: channel_decay(*x, chunk=chunk), recurrences.decayed_memory, *inputs)
+
+
+@pytest.mark.parametrize("strength", [0.01, 1.0, 30.0])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_delta_rule(length: int, strength: float) -> None:
+    q, k, v = (heads(length, seed=s) for s in range(3))
+    beta = random(2, 2, length, seed=4).sigmoid()
+    inputs = (q, F.normalize(k, dim=-1), v, beta, log_decay(2, 2, length, strength=strength))
+    assert_equal(delta_rule, recurrences.delta_memory, *inputs)
+
+
+def test_delta_rule_without_decay_and_with_negative_eigenvalues() -> None:
+    q, k, v = (heads(70, seed=s) for s in range(3))
+    beta = 2 * random(2, 2, 70, seed=4).sigmoid()
+    none = torch.zeros(2, 2, 70, dtype=torch.float64)
+    inputs = (q, F.normalize(k, dim=-1), v, beta)
+    assert_equal(delta_rule, lambda *x: recurrences.delta_memory(*x, none), *inputs)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_diagonal_recurrence(length: int) -> None:
+    decay = random(2, length, 5, seed=1).sigmoid()
+    assert_equal(diagonal_recurrence, recurrences.diagonal, decay, random(2, length, 5))
+
+
+def test_diagonal_recurrence_takes_decays_of_zero_and_one() -> None:
+    decay = (random(2, 40, 5, seed=1) > 0).double()
+    assert_equal(diagonal_recurrence, recurrences.diagonal, decay, random(2, 40, 5))
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_long_convolution(length: int) -> None:
+    for reach in {length, max(1, length // 2)}:
+        assert_equal(
+            long_convolution, recurrences.convolution, random(2, length, 3), random(3, reach, seed=1)
+        )
+
+
+def test_long_convolution_in_float32() -> None:
+    x, kernel = random(2, 300, 4).float(), random(4, 300, seed=1).float()
+    y = recurrences.convolution(x, kernel)
+    assert (long_convolution(x, kernel) - y).abs().max() <= 1e-5 * y.abs().max()
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_depthwise_convolution(length: int) -> None:
+    bias = random(5, seed=3)
+    assert_equal(
+        depthwise_convolution,
+        lambda x, w, b: recurrences.convolution(x, w.t()) + b,
+        random(2, length, 5),
+        random(4, 5, seed=1),
+        bias,
+    )
+    assert_equal(
+        depthwise_convolution,
+        lambda x, w: recurrences.convolution(x, w.t()),
+        random(2, length, 5),
+        random(3, 5),
+    )
+
+
+def test_token_shift() -> None:
+    x = random(2, 5, 3)
+    shifted = token_shift(x)
+    assert torch.equal(shifted[:, 1:], x[:, :-1])
+    assert not shifted[:, 0].any()
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_exponential_kernel(length: int) -> None:
+    def direct(rate: Tensor, frequency: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
+        time = torch.arange(length, dtype=torch.float64)
+        powers = torch.exp(torch.complex(-rate, frequency)[..., None] * time)
+        return (torch.complex(real, imaginary)[..., None] * powers).sum(1).real
+
+    inputs = (random(3, 4).abs(), 3 * random(3, 4, seed=1), random(3, 4, seed=2), random(3, 4, seed=3))
+    assert_equal(lambda *x: exponential_kernel(*x, length), direct, *inputs)
