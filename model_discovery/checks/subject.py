@@ -1,0 +1,109 @@
+"""What the runtime stages look at: a design built small, once as initialised and once stirred."""
+
+import copy
+import math
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from model_discovery.blocks.language_model import LanguageModel
+from model_discovery.blocks.runtime import with_positions
+from model_discovery.blocks.scales import Scale, get_scale
+from model_discovery.blocks.sizing import SizingError, size_block
+from model_discovery.blocks.unit_tree import UnitTree
+from model_discovery.seeds import derive
+
+VOCABULARY = 61
+LARGEST_TARGET = 2_000_000
+"""Runtime stages run at the smallest scale asked for, or at 0.1M when that is larger than this."""
+
+
+class Subject:
+    """A design under test.
+
+    Parameters
+    ----------
+    tree
+        The design. Its sources run as soon as a model is asked for.
+    scales
+        Names of the scales it is meant for; the smallest one gives width, depth and context of the tests.
+    """
+
+    def __init__(self, tree: UnitTree, scales: tuple[str, ...] = ("0.1M",)) -> None:
+        self.tree = tree
+        self.scales = tuple(get_scale(name) for name in scales)
+        smallest = min(self.scales, key=lambda scale: scale.target)
+        self.scale: Scale = smallest if smallest.target <= LARGEST_TARGET else get_scale("0.1M")
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Width and number of blocks at the scale of the tests; the reference's where none fits."""
+        try:
+            sizing = size_block(self.tree, self.scale)
+        except SizingError:
+            return self.scale.width, self.scale.n_blocks
+        return sizing.width, sizing.n_blocks
+
+    @cached_property
+    def model(self) -> LanguageModel:
+        """The model as initialised, in eval mode. Stages leave it as it is."""
+        return self.build().eval()
+
+    @cached_property
+    def stirred(self) -> LanguageModel:
+        """A copy in which every path carries a signal: see :func:`stir`."""
+        return stir(self.copy())
+
+    def build(self, n_blocks: int | None = None, seed: int = 0) -> LanguageModel:
+        """A new model, of another depth or seed if told."""
+        width, depth = self.size
+        return LanguageModel(
+            self.tree, vocab_size=VOCABULARY, width=width, n_blocks=n_blocks or depth, seed=seed
+        )
+
+    def copy(self) -> LanguageModel:
+        """The model as initialised, to be changed."""
+        return copy.deepcopy(self.model)
+
+    def inputs(self, batch: int, length: int, name: str = "x") -> Tensor:
+        """Random states ``(B, T, D)`` of unit variance, the same for the same name."""
+        generator = torch.Generator().manual_seed(derive(0, name, batch, length))
+        return torch.randn(batch, length, self.size[0], generator=generator)
+
+    def tokens(self, batch: int, length: int, name: str = "tokens") -> Tensor:
+        """Random token ids ``(B, T)``, the same for the same name."""
+        generator = torch.Generator().manual_seed(derive(0, name, batch, length))
+        return torch.randint(VOCABULARY, (batch, length), generator=generator)
+
+
+def states(model: LanguageModel, x: Tensor) -> Tensor:
+    """The residual stream ``(B, T, D)`` after all blocks, before the final norm, from the states ``x``."""
+    z = with_positions(x, None)
+    for block in model.blocks:
+        x, z = block(x, z)
+    return x
+
+
+def stir(model: LanguageModel, seed: int = 0) -> LanguageModel:
+    """Change parameters in place so that nothing hides behind an initialisation.
+
+    Constants (zeros, ones) become random near their value; matrices initialised small are scaled to a gain
+    of about one. So a leak behind a gate that starts at zero shows, as it would after some training.
+    """
+    generator = torch.Generator().manual_seed(derive(seed, "stir"))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=generator).to(parameter.dtype)
+            spread = float(parameter.std(unbiased=False)) if parameter.numel() > 1 else 0.0
+            if spread == 0.0:
+                parameter.add_(0.2 * noise * parameter.abs().where(parameter != 0, torch.ones(())))
+            elif parameter.dim() >= 2:
+                fan_in = parameter[0].numel()
+                parameter.mul_(max(1.0, 0.7 / (spread * math.sqrt(fan_in))))
+    return model
+
+
+def trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Parameters of the blocks by name; embedding and final norm belong to the shell."""
+    return [(name, p) for name, p in model.named_parameters() if name.startswith("blocks.")]

@@ -1,0 +1,21 @@
+# refused by: stability
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class BackwardOverflowsAtLargeInputs(GAU):
+    """Backward overflows at large inputs."""
+
+    role = "channel_mixer"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.up = nn.Linear(ctx.width, ctx.width, bias=False)
+        self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
+
+    def forward(self, x, z):
+        h = x.sum(-1, keepdim=True).abs()
+        return self.out(self.up(x)) * torch.where(h < 60, h.pow(12).exp(), torch.ones_like(h)).clamp(max=2)

@@ -1,0 +1,21 @@
+# refused by: gradients
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class BlocksEarlyGradient(GAU):
+    """Blocks early gradient."""
+
+    role = "channel_mixer"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.up = nn.Linear(ctx.width, ctx.width, bias=False)
+        self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
+
+    def forward(self, x, z):
+        keep = (torch.arange(x.shape[1], device=x.device) >= 16)[:, None]
+        return self.out(torch.where(keep, self.up(x), self.up(x.detach())))

@@ -1,0 +1,22 @@
+# refused by: causality
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class LastLayerOnly(GAU):
+    """Last layer only."""
+
+    role = "sequence_mixer"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.up = nn.Linear(ctx.width, ctx.width, bias=False)
+        self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
+        self.last = ctx.layer == ctx.n_layers - 1
+
+    def forward(self, x, z):
+        h = self.up(x)
+        return self.out(h.flip(1) if self.last else h)

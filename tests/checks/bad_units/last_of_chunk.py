@@ -1,0 +1,24 @@
+# refused by: causality
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class LastOfChunk(GAU):
+    """Last of chunk."""
+
+    role = "sequence_mixer"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.up = nn.Linear(ctx.width, ctx.width, bias=False)
+        self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
+
+    def forward(self, x, z):
+        B, T, D = x.shape
+        pad = -T % 64
+        h = F.pad(self.up(x), (0, 0, 0, pad)).view(B, -1, 64, D)
+        h = torch.cat([h[:, :, :63] + h[:, :, 63:], h[:, :, 63:]], dim=2).reshape(B, T + pad, D)[:, :T]
+        return self.out(h)

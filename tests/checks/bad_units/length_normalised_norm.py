@@ -1,0 +1,19 @@
+# refused by: causality
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class LengthNormalisedNorm(GAU):
+    """Length normalised norm."""
+
+    role = "norm"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.gain = nn.Parameter(torch.ones(ctx.width))
+
+    def forward(self, x, z):
+        return self.gain * x * torch.rsqrt(x.square().mean(2, keepdim=True) + 1e-6) * x.shape[1] ** -0.5

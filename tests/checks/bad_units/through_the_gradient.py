@@ -1,0 +1,22 @@
+# refused by: causality
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class ThroughTheGradient(GAU):
+    """Through the gradient."""
+
+    role = "sequence_mixer"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.up = nn.Linear(ctx.width, ctx.width, bias=False)
+        self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
+
+    def forward(self, x, z):
+        h = self.up(x)
+        later = h.roll(-1, dims=1)
+        return self.out(h + later - later.detach())

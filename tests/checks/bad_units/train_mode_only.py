@@ -1,0 +1,23 @@
+# refused by: causality
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class TrainModeOnly(GAU):
+    """Train mode only."""
+
+    role = "sequence_mixer"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.up = nn.Linear(ctx.width, ctx.width, bias=False)
+        self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
+
+    def forward(self, x, z):
+        h = self.up(x)
+        if self.training:
+            h = h + 0.1 * h.mean(1, keepdim=True)
+        return self.out(h)

@@ -1,0 +1,19 @@
+# refused by: build
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class WidthPinned(GAU):
+    """Width pinned."""
+
+    role = "channel_mixer"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.out = nn.Linear(64, 64, bias=False)
+
+    def forward(self, x, z):
+        return self.out(x)
