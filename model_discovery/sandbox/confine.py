@@ -3,16 +3,29 @@
 import os
 import resource
 import signal
+import tempfile
 from pathlib import Path
 
-from model_discovery.sandbox import kernel
+from model_discovery.sandbox import kernel, landlock, seccomp
 from model_discovery.sandbox.outcome import Limits
 from model_discovery.sandbox.spec import CallSpec, ServerSpec
+from model_discovery.sandbox.view import DEVICES
 
 MB = 1024 * 1024
 REPORTING_ROOM = 64 * MB  # hard memory limit above the soft one: room to say that memory ran out
 ADDRESS_SLACK = 4096 * MB  # reserved, untouched address space (thread stacks, allocator arenas)
 OPEN_FILES = 256
+# The child's own entry in /proc, and what libraries ask of the machine; no other process's.
+_OWN_STATE = (
+    "/proc/self",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/filesystems",
+    "/proc/version",
+    "/proc/sys/vm/overcommit_memory",
+    "/proc/sys/kernel/osrelease",
+)
 
 
 def confine(server: ServerSpec, call: CallSpec, channel_fd: int, output_fd: int, parent: int) -> None:
@@ -24,8 +37,28 @@ def confine(server: ServerSpec, call: CallSpec, channel_fd: int, output_fd: int,
     Path("/proc/self/oom_score_adj").write_text("1000")  # if the machine runs out, this one goes first
     os.chdir(call.folder)
     os.environ.update(HOME=call.folder, TMPDIR=call.folder)
+    tempfile.tempdir = call.folder  # it remembers what it found in the server
     _set_limits(call.limits, bounded_addresses=not server.devices)
     kernel.drop_privileges()
+    if landlock.abi():
+        landlock.restrict(_paths(server, call))
+    if seccomp.supported():
+        seccomp.install()
+
+
+def standing_walls() -> tuple[str, ...]:
+    """Names of the walls this kernel has for a child beside limits: ``landlock:ABI``, ``seccomp``."""
+    version = landlock.abi()
+    files = (f"landlock:{version}",) if version else ()
+    return (*files, "seccomp") if seccomp.supported() else files
+
+
+def _paths(server: ServerSpec, call: CallSpec) -> list[tuple[str, int]]:
+    """What the child may open, with the rights on each."""
+    reading = (*server.system, *server.readable, *call.readable, *_OWN_STATE)
+    rules = [(path, landlock.READ) for path in reading]
+    rules += [(path, landlock.DEVICE) for path in (*DEVICES, *server.devices)]
+    return [*rules, (call.folder, landlock.WRITE)]
 
 
 def _place_descriptors(channel_fd: int, output_fd: int) -> None:

@@ -46,6 +46,21 @@ def prctl(option: int, value: int, pointer: object = 0) -> None:
         raise OSError(code, os.strerror(code))
 
 
+def mount(source: str | None, target: str, kind: str | None, flags: int, options: str = "") -> None:
+    """mount(2); raises OSError that names the target."""
+    arguments = [None if text is None else text.encode() for text in (source, target, kind)]
+    if _libc.mount(*arguments, ctypes.c_ulong(flags), options.encode() or None) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), target)
+
+
+def unmount(target: str, flags: int) -> None:
+    """umount2(2); raises OSError that names the target."""
+    if _libc.umount2(target.encode(), ctypes.c_int(flags)) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), target)
+
+
 def die_with_parent(parent: int) -> None:
     """Be killed when the process (the thread, says Linux) that made this one ends, or already has."""
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,7 +1,9 @@
 """Levels of isolation: which one works on this machine, and what a server needs to stand at it."""
 
+import shutil
 import site
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +13,19 @@ from typing import Literal
 
 import model_discovery
 from model_discovery.errors import UserError, unknown
+from model_discovery.sandbox.confine import standing_walls
 from model_discovery.sandbox.outcome import Level
+from model_discovery.sandbox.process import START_FAILED, ServerProcess
 from model_discovery.sandbox.spec import ServerSpec
+from model_discovery.sandbox.view import bwrap_command, unshare_command
 
 Builder = Literal["bwrap", "unshare"]
+BUILDERS: tuple[Builder, ...] = ("bwrap", "unshare")
+_HINT = "install bubblewrap, allow unprivileged user namespaces, or take level 'plain'"
+_NO_LANDLOCK = "this kernel has no Landlock: files are guarded by the other walls only"
+_NO_SECCOMP = (
+    "system calls cannot be filtered here: processes and sockets are guarded by the other walls only"
+)
 PACKAGE = Path(model_discovery.__file__).resolve().parent
 
 # What programs and libraries of the system live in. No home, no /var, no /run, no mounted data.
@@ -72,8 +83,10 @@ class Arrangement:
         )
 
     def command(self) -> list[str]:
-        """The command that builds the walls, to be followed by the interpreter's."""
-        return []
+        """The command that builds the walls, to be followed by the interpreter's; empty at level plain."""
+        if self.builder == "bwrap":
+            return bwrap_command(self.server_spec())
+        return unshare_command() if self.builder == "unshare" else []
 
     @property
     def environment(self) -> dict[str, str]:
@@ -81,6 +94,7 @@ class Arrangement:
         return {
             "PATH": "/usr/bin:/bin",
             "HOME": str(self.writable),
+            "TMPDIR": str(self.writable),
             "LANG": "C.UTF-8",
             "OMP_NUM_THREADS": str(self.threads),
             "PYTHONHASHSEED": "0",
@@ -103,10 +117,13 @@ def arrange(
     """Decide on a level. Raises UserError when the asked one does not work here."""
     if level not in ("auto", "plain", "namespaces"):
         raise unknown("sandbox level", level, ("auto", "plain", "namespaces"))
+    found, why_not = (None, "level plain was asked for") if level == "plain" else _find_builder(builder)
+    if level == "namespaces" and found is None:
+        raise UserError(f"The sandbox level 'namespaces' does not work here: {why_not}.", hint=_HINT)
     return Arrangement(
-        level="plain",
-        reason="",
-        builder=None,
+        level="namespaces" if found else "plain",
+        reason=_reason(why_not if found is None else ""),
+        builder=found,
         writable=writable,
         readable=tuple(readable),
         import_paths=tuple(import_paths),
@@ -117,14 +134,60 @@ def arrange(
 
 
 def detect_level() -> tuple[Level, str]:
-    """The level that ``auto`` takes on this machine, and why no higher one."""
-    return "plain", ""
+    """The level that ``auto`` takes here, and why no higher one or which of its walls is missing."""
+    found, why_not = _find_builder("auto")
+    return ("namespaces", _reason("")) if found else ("plain", _reason(why_not))
+
+
+def _reason(why_no_namespaces: str) -> str:
+    walls = standing_walls()
+    lacking = [
+        text
+        for name, text in (("landlock", _NO_LANDLOCK), ("seccomp", _NO_SECCOMP))
+        if not any(wall.startswith(name) for wall in walls)
+    ]
+    return "; ".join(text for text in (why_no_namespaces, *lacking) if text)
+
+
+def _find_builder(builder: Literal["auto"] | Builder) -> tuple[Builder | None, str]:
+    """The first builder that works, or why none does."""
+    failures: list[str] = []
+    for candidate in BUILDERS if builder == "auto" else (builder,):
+        failure = builder_failure(candidate)
+        if not failure:
+            return candidate, ""
+        failures.append(failure)
+    return None, "; ".join(failures)
+
+
+@cache
+def builder_failure(builder: Builder) -> str:
+    """Why a builder does not work here, empty when it does: a server without torch is started in it."""
+    if shutil.which(builder) is None:
+        return f"{builder} is not installed"
+    with tempfile.TemporaryDirectory(prefix="model-discovery-") as folder:
+        trial = Arrangement("namespaces", "", builder, Path(folder).resolve(), (), (), (), (), 1)
+        server = ServerProcess(trial.server_spec(), trial.command(), trial.environment)
+        try:
+            server.wait_ready()
+        except UserError as error:
+            return f"{builder} does not work: {error.message.removeprefix(START_FAILED)}"
+        finally:
+            server.close()
+    return ""
 
 
 @cache
 def system_paths() -> tuple[str, ...]:
     """Paths that every child may read: the system's programs and settings, Python, its packages, this one."""
-    python = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *site.getsitepackages()]
+    python = [
+        *_interpreter_links(),
+        sys.prefix,
+        sys.base_prefix,
+        sys.exec_prefix,
+        sys.base_exec_prefix,
+        *site.getsitepackages(),
+    ]
     if site.ENABLE_USER_SITE:
         python.append(site.getusersitepackages())
     places = [Path(path) for path in (*_SYSTEM, *_SETTINGS, *_HARDWARE)]
@@ -132,9 +195,14 @@ def system_paths() -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(path) for path in places if path.exists()))
 
 
+def _interpreter_links() -> list[str]:
+    """The files by which a virtual environment's interpreter leads to the real one."""
+    links = [Path(sys.executable)]
+    while links[-1].is_symlink():
+        links.append(links[-1].parent / links[-1].readlink())
+    return [str(path) for path in links[1:]]
+
+
 def _ends_with_this_thread() -> bool:
     """Whether a server started now may be tied to the life of this thread, as the kernel ties it."""
     return threading.current_thread() is threading.main_thread()
-
-
-__all__ = ["Arrangement", "Builder", "UserError", "arrange", "detect_level", "system_paths"]

@@ -14,6 +14,7 @@ from typing import IO
 from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.sandbox.spec import MAX_PACKET, CallSpec, Ready, ServerSpec, pack, unpack_ready
 
+START_FAILED = "The sandbox could not start: "
 START_SECONDS = 120.0  # importing torch from a cold disk, on a busy machine
 CLOSE_SECONDS = 2.0
 
@@ -67,7 +68,7 @@ class ServerProcess:
             if self._ready is None:
                 self._ready = self._first_word()
         if self._ready.error:
-            raise UserError(f"The sandbox could not start: {self._ready.error}", exit_code=EXIT_FAILED)
+            raise UserError(START_FAILED + self._ready.error, exit_code=EXIT_FAILED)
         return self._ready
 
     def _first_word(self) -> Ready:

@@ -1,8 +1,8 @@
 """The sandbox's server: one isolated, single-threaded process that forks a child for each call.
 
 Started by `process.ServerProcess` as ``python -m model_discovery.sandbox.server CONTROL PARENT`` with two
-inherited descriptors: a packet socket to the caller, and a pidfd of the caller (-1 where the kernel has none). It
-trusts the caller and nothing that its children say; what it reports of them it has seen from outside.
+inherited descriptors: a packet socket to the caller, and a pidfd of the caller (-1 where there are none). It
+trusts the caller and nothing that its children say; what it reports of them was seen from outside.
 """
 
 import gc
@@ -14,8 +14,8 @@ import socket
 import sys
 from dataclasses import replace
 
-from model_discovery.sandbox import child, kernel
-from model_discovery.sandbox.confine import default_memory_mb
+from model_discovery.sandbox import child, kernel, mounts
+from model_discovery.sandbox.confine import default_memory_mb, standing_walls
 from model_discovery.sandbox.running import Running, kill_orphans
 from model_discovery.sandbox.spec import (
     MAX_PACKET,
@@ -112,14 +112,17 @@ class Server:
 
 def prepare(spec: ServerSpec) -> tuple[str, ...]:
     """Load what the calls need, and make it cheap to fork. Names of the walls that stand."""
+    if spec.build_root:
+        mounts.enter(spec)
     kernel.adopt_orphans()
+    kernel.drop_privileges()
     for module in spec.preload:
         importlib.import_module(module)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(spec.threads)
     gc.collect()
     gc.freeze()  # a collection in a child must not touch, and so copy, the pages it shares with this process
-    return ()
+    return standing_walls()
 
 
 def main() -> None:

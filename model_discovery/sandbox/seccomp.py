@@ -1,0 +1,231 @@
+"""A filter on system calls: no process, no socket, no hand on another process or on the system.
+
+Refused calls answer with an error number, not with a signal, so that Python shows a named exception. A
+refused process says ``ECHILD`` ("No child processes") and a refused socket ``ENETDOWN`` ("Network is down"):
+numbers that such calls do not give otherwise, by which `child.classify` knows what was tried.
+"""
+
+import ctypes
+import errno
+import os
+import platform
+from dataclasses import dataclass
+
+from model_discovery.sandbox import kernel
+
+_PR_SET_SECCOMP = 22
+_MODE_FILTER = 2
+_ALLOW = 0x7FFF0000
+_ERRNO = 0x00050000
+_LOAD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
+_CLONE_THREAD = 0x00010000
+_X32_BIT = 0x40000000
+
+Instruction = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the filter has to know of a processor: its name for the kernel, and its column in `_NUMBERS`."""
+
+    audit_arch: int
+    column: int
+
+
+_MACHINES = {"x86_64": Machine(0xC000003E, 0), "aarch64": Machine(0xC00000B7, 1)}
+
+# System call numbers: x86_64, aarch64 (None where it does not exist).
+_PROCESSES: dict[str, tuple[int | None, int | None]] = {
+    "fork": (57, None),
+    "vfork": (58, None),
+    "execve": (59, 221),
+    "execveat": (322, 281),
+}
+_NETWORK: dict[str, tuple[int | None, int | None]] = {
+    "socket": (41, 198),
+    "socketpair": (53, 199),
+    "bind": (49, 200),
+    "listen": (50, 201),
+    "accept": (43, 202),
+    "accept4": (288, 242),
+    "connect": (42, 203),
+}
+_FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
+    # other processes
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
+    "kcmp": (312, 272),
+    "tkill": (200, 130),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "pidfd_send_signal": (424, 424),
+    "pidfd_open": (434, 434),
+    "pidfd_getfd": (438, 438),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    # namespaces and mounts
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fspick": (433, 433),
+    "mount_setattr": (442, 442),
+    "name_to_handle_at": (303, 264),
+    "open_by_handle_at": (304, 265),
+    # the kernel's large surfaces
+    "bpf": (321, 280),
+    "seccomp": (317, 277),
+    "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282),
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "fanotify_init": (300, 262),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "personality": (135, 92),
+    "syslog": (103, 116),
+    # memory that outlives the process or that its resident size does not show
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "semget": (64, 190),
+    "msgget": (68, 186),
+    "mq_open": (240, 180),
+    # the machine
+    "init_module": (175, 105),
+    "finit_module": (313, 273),
+    "delete_module": (176, 106),
+    "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294),
+    "reboot": (169, 142),
+    "swapon": (167, 224),
+    "swapoff": (168, 225),
+    "acct": (163, 89),
+    "quotactl": (179, 60),
+    "settimeofday": (164, 170),
+    "clock_settime": (227, 112),
+    "adjtimex": (159, 171),
+    "clock_adjtime": (305, 266),
+    "sethostname": (170, 161),
+    "setdomainname": (171, 162),
+}
+_CLONE, _CLONE3 = (56, 220), (435, 435)
+_PRCTL, _FCNTL, _IOCTL = (157, 167), (72, 25), (16, 29)
+_OWN_PROCESS = {"kill": (62, 129), "tgkill": (234, 131)}
+_SELF_ONLY = {  # their first argument is a process, 0 for the caller
+    "prlimit64": (302, 261),
+    "sched_setaffinity": (203, 122),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274),
+}
+# prctl: names of threads and of memory, and questions. Not: who is told of the parent's death, who may trace.
+_PRCTL_ALLOWED = (15, 16, 0x53564D41, 2, 3, 7, 21, 23, 27, 30, 39, 42)
+_FCNTL_OWNERS = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: signals sent through a descriptor
+_IOCTL_OWNERS = (0x8901, 0x8902, 0x5412)  # FIOSETOWN, SIOCSPGRP, TIOCSTI
+
+
+class _Filter(ctypes.Structure):
+    _fields_ = (
+        ("code", ctypes.c_uint16),
+        ("if_true", ctypes.c_uint8),
+        ("if_false", ctypes.c_uint8),
+        ("value", ctypes.c_uint32),
+    )
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_uint16), ("filters", ctypes.POINTER(_Filter)))
+
+
+def supported() -> bool:
+    """Whether this kernel filters system calls and this processor's numbers are known."""
+    if platform.machine() not in _MACHINES:
+        return False
+    try:
+        kernel.prctl(_PR_SET_SECCOMP, _MODE_FILTER, 0)
+    except OSError as error:
+        return error.errno == errno.EFAULT  # it looked at our (missing) filter, so it takes filters
+    return False
+
+
+def install() -> None:
+    """Filter this process from now on, for good. Needs ``no_new_privs``. Raises OSError."""
+    program = build(_MACHINES[platform.machine()], os.getpid())
+    filters = (_Filter * len(program))(*(_Filter(*instruction) for instruction in program))
+    kernel.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(_Program(len(program), filters)))
+
+
+def build(machine: Machine, pid: int) -> list[Instruction]:
+    """The filter for a process of one thread called `pid`."""
+    column = machine.column
+    program: list[Instruction] = [
+        _load(_ARCH_AT),
+        (_JUMP_EQUAL, 1, 0, machine.audit_arch),
+        _refuse(errno.EPERM),  # another architecture's call table (32-bit calls on x86_64)
+        _load(_NUMBER_AT),
+        (_JUMP_GREATER_EQUAL, 0, 1, _X32_BIT),
+        _refuse(errno.EPERM),
+    ]
+    for table, code in ((_PROCESSES, errno.ECHILD), (_NETWORK, errno.ENETDOWN), (_FORBIDDEN, errno.EPERM)):
+        for numbers in table.values():
+            program += _when(numbers[column], [_refuse(code)])
+    # glibc then falls back to clone, whose flags a filter can read
+    program += _when(_CLONE3[column], [_refuse(errno.ENOSYS)])
+    program += _when(
+        _CLONE[column],
+        [_argument(0), (_JUMP_SET, 0, 1, _CLONE_THREAD), (_RETURN, 0, 0, _ALLOW), _refuse(errno.ECHILD)],
+    )
+    for numbers in _OWN_PROCESS.values():
+        program += _when(numbers[column], _only((pid,)))
+    for numbers in _SELF_ONLY.values():
+        program += _when(numbers[column], _only((0,)))
+    program += _when(_PRCTL[column], _only(_PRCTL_ALLOWED))
+    program += _when(_FCNTL[column], _all_but(_FCNTL_OWNERS))
+    program += _when(_IOCTL[column], _all_but(_IOCTL_OWNERS))
+    return [*program, (_RETURN, 0, 0, _ALLOW)]
+
+
+def _when(number: int | None, body: list[Instruction]) -> list[Instruction]:
+    """Run `body`, which has to return, for one system call."""
+    return [] if number is None else [(_JUMP_EQUAL, 0, len(body), number), *body]
+
+
+def _only(values: tuple[int, ...]) -> list[Instruction]:
+    """Allow these first arguments."""
+    checks = [(_JUMP_EQUAL, len(values) - index, 0, value) for index, value in enumerate(values)]
+    return [_argument(0), *checks, _refuse(errno.EPERM), (_RETURN, 0, 0, _ALLOW)]
+
+
+def _all_but(values: tuple[int, ...]) -> list[Instruction]:
+    """Refuse these second arguments."""
+    checks = [(_JUMP_EQUAL, len(values) - index, 0, value) for index, value in enumerate(values)]
+    return [_argument(1), *checks, (_RETURN, 0, 0, _ALLOW), _refuse(errno.EPERM)]
+
+
+def _load(offset: int) -> Instruction:
+    return _LOAD, 0, 0, offset
+
+
+def _argument(index: int) -> Instruction:
+    return _load(_ARGUMENTS_AT + 8 * index)  # low half: both machines are little-endian
+
+
+def _refuse(code: int) -> Instruction:
+    return _RETURN, 0, 0, _ERRNO | code
