@@ -31,7 +31,7 @@ def keep_statements(source: str, keep: Callable[[ast.stmt], bool]) -> str:
 
 
 def pick_statements(source: str, statements: Iterable[ast.stmt]) -> str:
-    """The text of some top-level statements of ``source``, one blank line between them and two around blocks."""
+    """The text of some top-level statements of ``source``, a blank line between them."""
     lines = source.splitlines()
     parts = []
     for statement in statements:

@@ -76,16 +76,18 @@ def standalone_source(tree: UnitTree, *, name: str, header: Mapping[str, str] | 
     Raises
     ------
     UserError
-        A unit imports something that cannot be carried along.
+        A unit imports something that cannot be carried along, or the name is not one.
     """
+    if not re.fullmatch(r"[\w.+-]+", name):
+        raise UserError(f"'{name}' is not a design name.", hint="letters, digits and _ . + - only")
     tree.validate_tree()
     kernels = KernelText()
     units = [_unit_function(unit, kernels) for _, unit in sorted(tree.units.items())]
     runtime = resources.files(_CONTRACT).joinpath("runtime.py").read_text(encoding="utf-8")
-    body, imports = _split_imports(runtime)
+    imports, body = _split_imports(runtime)
     parts = [
         _header(tree, name, header or {}),
-        "\n".join([*imports[:-2], "from types import SimpleNamespace", *imports[-2:]]),
+        imports,
         body,
         _CONFIG.strip("\n"),
         kernels.text(),
@@ -96,13 +98,13 @@ def standalone_source(tree: UnitTree, *, name: str, header: Mapping[str, str] | 
     return "\n\n\n".join(part for part in parts if part) + "\n"
 
 
-def _split_imports(source: str) -> tuple[str, list[str]]:
-    """The module without docstring and imports, and its imports in order (the last one is torch's)."""
-    module = ast.parse(source)
-    imports = [ast.unparse(node) for node in module.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    lines = source.splitlines()
-    last = max(node.end_lineno or 0 for node in module.body if isinstance(node, ast.Import | ast.ImportFrom))
-    return "\n".join(lines[last:]).strip("\n"), imports
+def _split_imports(source: str) -> tuple[str, str]:
+    """The imports of the runtime and of the rest of the file, and the runtime without them."""
+    nodes = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    texts = [*(ast.unparse(node) for node in nodes), "from types import SimpleNamespace"]
+    groups = [text for text in texts if "torch" not in text], [text for text in texts if "torch" in text]
+    body = source.splitlines()[max(node.end_lineno or 0 for node in nodes) :]
+    return "\n\n".join("\n".join(sorted(group)) for group in groups), "\n".join(body).strip("\n")
 
 
 def _header(tree: UnitTree, name: str, header: Mapping[str, str]) -> str:
