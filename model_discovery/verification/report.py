@@ -1,0 +1,183 @@
+"""What a verification is asked and what it answers; nothing here needs torch."""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from model_discovery.blocks.unit_tree import UnitTree
+from model_discovery.verification.recipes import Recipe
+
+VerificationStatus = Literal[
+    "ok", "diverged", "non_finite", "corrupt_checkpoint", "untrained", "timeout", "memory", "failed"
+]
+STATUSES: tuple[str, ...] = get_args(VerificationStatus)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class VerifyRequest(_Frozen):
+    """Train one design once and score it.
+
+    Attributes
+    ----------
+    design
+        Its name, for people.
+    suites
+        What is scored after training; empty for the held-out loss alone.
+    data_dir
+        Where prepared data lies or is made.
+    blimp_dir
+        Folder of BLiMP's JSONL files; only for the suite ``blimp``.
+    sandbox
+        Level of isolation.
+    cpu_seconds, memory_mb
+        What the training may use; by the scale and its tokens when ``None``.
+    """
+
+    design: str
+    unit_tree: UnitTree
+    scale: str
+    recipe: Recipe
+    seed: NonNegativeInt
+    suites: tuple[str, ...]
+    data_dir: str
+    blimp_dir: str | None = None
+    sandbox: Literal["auto", "plain", "namespaces"] = "auto"
+    cpu_seconds: PositiveFloat | None = None
+    memory_mb: PositiveInt | None = None
+
+    @cached_property
+    def hash(self) -> str:
+        """Sixteen hex digits over what decides the numbers: structure, scale, recipe, seed, suites."""
+        parts = [self.unit_tree.structure_hash, self.scale, self.recipe.hash, self.seed, list(self.suites)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+class Size(_Frozen):
+    """Parameters and shape of the model that was trained."""
+
+    total: int
+    non_embedding: int
+    width: int
+    n_blocks: int
+
+
+class Measure(_Frozen):
+    """A loss with its standard error over evaluation windows."""
+
+    value: FiniteFloat
+    stderr: FiniteFloat
+
+
+class Score(_Frozen):
+    """An accuracy over ``n`` items with its standard error, and what guessing reaches."""
+
+    value: FiniteFloat
+    stderr: FiniteFloat
+    n: int
+    chance: float
+
+
+class Cost(_Frozen):
+    """What it took. A number that was not measured is ``None``.
+
+    Attributes
+    ----------
+    train_seconds, tokens_per_second
+        Wall time of the training steps alone, over all sittings; and the speed it means.
+    cpu_seconds
+        Processor time of everything that ran in the sandbox in this sitting: training, reloading, scoring.
+    wall_seconds
+        From the request to the report, in this sitting.
+    peak_memory_mb
+        Largest resident size of the training process.
+    flops
+        Of the training's matrix products and convolutions, forward and backward; elementwise work, and
+        recurrences written with it, do not count.
+    """
+
+    train_seconds: FiniteFloat | None = None
+    tokens_per_second: FiniteFloat | None = None
+    cpu_seconds: FiniteFloat | None = None
+    wall_seconds: FiniteFloat | None = None
+    peak_memory_mb: FiniteFloat | None = None
+    flops: FiniteFloat | None = None
+
+
+class Evidence(_Frozen):
+    """What the numbers stand on.
+
+    Attributes
+    ----------
+    structure_hash, code_hash
+        Of the design, and of the sources of its units to the letter.
+    weights_hash
+        Of every tensor that was scored, as the trainer had it in memory and as the file holds it.
+    tokens
+        Training tokens seen.
+    resumed_at
+        Steps from which an interrupted training went on.
+    notes
+        What the reader should know: a damaged checkpoint that was set aside, a sandbox weaker than asked.
+    """
+
+    request_hash: str
+    structure_hash: str
+    code_hash: str
+    recipe_hash: str
+    seed: int
+    data_checksum: str = ""
+    weights_hash: str = ""
+    tokens: int = 0
+    precision: str = ""
+    device: str = ""
+    sandbox: str = ""
+    versions: dict[str, str] = {}
+    resumed_at: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class VerificationReport(_Frozen):
+    """The result of one verification: numbers where ``status`` is ``ok``, a named failure otherwise.
+
+    Attributes
+    ----------
+    status, error
+        ``ok``; or how it failed, and that in one line.
+    held_out, bits_per_byte
+        Of the weights that were loaded back from disk in a new process.
+    unigram
+        Held-out loss, nats per token, of the token frequencies: what has to be beaten.
+    curve, held_out_curve
+        ``(training tokens, nats per token)``: training loss over the stretch before (at most 500 points),
+        and loss on the first held-out windows at fixed token counts.
+    scores
+        By suite (``blimp``: the mean over its sets) and by set (``blimp/adjunct_island``).
+    artefacts
+        ``folder``, ``model``: what is left on disk.
+    """
+
+    status: VerificationStatus
+    error: str = ""
+    design: str
+    scale: str
+    size: Size | None = None
+    held_out: Measure | None = None
+    bits_per_byte: Measure | None = None
+    unigram: FiniteFloat | None = None
+    curve: tuple[tuple[int, FiniteFloat], ...] = Field((), max_length=500)
+    held_out_curve: tuple[tuple[int, FiniteFloat], ...] = ()
+    scores: dict[str, Score] = {}
+    cost: Cost = Cost()
+    evidence: Evidence
+    artefacts: dict[str, str] = {}
+
+    @property
+    def ok(self) -> bool:
+        """Whether its numbers may be used."""
+        return self.status == "ok"
