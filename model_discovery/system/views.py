@@ -1,0 +1,271 @@
+"""What the tree holds, as plain rows for a table or for JSON. Reading only: nothing here changes a campaign."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_discovery.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from model_discovery.design_tree import CampaignRow, DesignRow, DesignTree, VerificationRow
+
+Facts = dict[str, Any]
+
+
+def exists(db: str) -> bool:
+    """Whether there is a tree to read: a file, or any database URL."""
+    return "://" in db or Path(db).exists()
+
+
+@contextmanager
+def open_tree(db: str) -> "Iterator[DesignTree]":
+    """An existing tree; a missing file is an error, not a new tree."""
+    from model_discovery.design_tree import DesignTree
+
+    if not exists(db):
+        raise UserError(
+            f"There is no design tree {db}.", hint='grow one: model-discovery discover "…", or name it with --db'
+        )
+    tree = DesignTree(db, create=False)
+    try:
+        yield tree
+    finally:
+        tree.close()
+
+
+@contextmanager
+def open_campaign(
+    db: str, name: str | None, *, required: bool = True
+) -> "Iterator[tuple[DesignTree, CampaignRow | None]]":
+    """A tree and one of its campaigns: by name, or the latest."""
+    with open_tree(db) as tree:
+        rows = tree.campaigns()
+        if name is not None:
+            yield tree, tree.campaign(name)
+        elif rows:
+            yield tree, rows[-1]
+        elif required:
+            raise UserError(f"The design tree {db} holds no campaign.", hint='model-discovery discover "…" grows one')
+        else:
+            yield tree, None
+
+
+def campaigns(db: str) -> list[Facts]:
+    """One row a campaign."""
+    with open_tree(db) as tree:
+        return [
+            {
+                "campaign": row.name,
+                "state": row.state,
+                "preset": row.config.get("preset"),
+                "seed": row.seed,
+                "designs": len(tree.designs(row.id)),
+                "runs": len(tree.verifications(row.id)),
+                "instruction": row.instruction,
+            }
+            for row in tree.campaigns()
+        ]
+
+
+def designs(db: str, campaign: str | None) -> list[Facts]:
+    """One row a design: where it comes from, and its mean held-out loss at the highest scale it reached."""
+    with open_campaign(db, campaign) as (tree, row):
+        assert row is not None
+        order = list(row.config.get("budget", {}).get("runs", {}))
+        runs = _runs_by_design(tree, row)
+        return [{**_origin(design), **_best_evidence(runs.get(design.id, []), order)} for design in tree.designs(row.id)]
+
+
+def _origin(design: "DesignRow") -> Facts:
+    return {
+        "design": design.name,
+        "status": design.status,
+        "origin": design.origin,
+        "operator": design.operator,
+        "parents": ", ".join(parent.name for parent in design.parents),
+    }
+
+
+def _best_evidence(runs: "list[VerificationRow]", order: list[str]) -> Facts:
+    done = [run for run in runs if run.status == "ok" and run.losses.get("held_out")]
+    scale = max((run.scale for run in done), key=lambda s: order.index(s) if s in order else -1, default=None)
+    losses = [run.losses["held_out"]["value"] for run in done if run.scale == scale]
+    return {
+        "scale": scale,
+        "seeds": len(losses) or None,
+        "held_out_loss": round(sum(losses) / len(losses), 4) if losses else None,
+    }
+
+
+def _runs_by_design(tree: "DesignTree", row: "CampaignRow") -> "dict[int, list[VerificationRow]]":
+    runs: dict[int, list[VerificationRow]] = {}
+    for run in tree.verifications(row.id):
+        runs.setdefault(run.design_id, []).append(run)
+    return runs
+
+
+def design(db: str, campaign: str | None, name: str) -> Facts:
+    """Everything the tree knows of one design."""
+    from model_discovery.blocks import UnitTree
+
+    with open_campaign(db, campaign) as (tree, row):
+        assert row is not None
+        found = find(tree, row, name)
+        unit_tree = UnitTree.model_validate(tree.unit_tree(found.id))
+        runs = _runs_by_design(tree, row).get(found.id, [])
+        return {
+            **_origin(found),
+            "campaign": row.name,
+            "structure_hash": found.structure_hash,
+            "sizes": found.sizes,
+            "proposal": tree.proposal(found.id),
+            "map": unit_tree.ascii(),
+            "children": [d.name for d in tree.designs(row.id) if name in {parent.name for parent in d.parents}],
+            "verifications": [
+                {
+                    "scale": run.scale,
+                    "seed": run.seed,
+                    "status": run.status,
+                    "losses": run.losses,
+                    "scores": run.scores,
+                    "cost": run.cost,
+                    "artefacts": run.artefacts,
+                    "error": run.error,
+                }
+                for run in runs
+            ],
+        }
+
+
+def find(tree: "DesignTree", row: "CampaignRow", name: str) -> "DesignRow":
+    """A design of a campaign by name, or the error that names the nearest."""
+    rows = {d.name: d for d in tree.designs(row.id)}
+    if name not in rows:
+        raise unknown("design", name, rows)
+    return rows[name]
+
+
+def diff(db: str, campaign: str | None, name: str, other: str | None) -> Facts:
+    """What differs between two designs by slot; ``other`` is the first parent unless told."""
+    from model_discovery.blocks import UnitTree
+
+    with open_campaign(db, campaign) as (tree, row):
+        assert row is not None
+        found = find(tree, row, name)
+        if other is None:
+            if not found.parents:
+                raise UserError(f"{name} has no parent to compare with.", hint="name another design")
+            other = found.parents[0].name
+        second = UnitTree.model_validate(tree.unit_tree(found.id))
+        first = UnitTree.model_validate(tree.unit_tree(find(tree, row, other).id))
+    changes = first.diff(second)
+    paths = {
+        kind: [{"slot": path or "(block)", "from": _unit(first, path), "to": _unit(second, path)} for path in found_paths]
+        for kind, found_paths in vars(changes).items()
+    }
+    return {"from": other, "to": name, **paths}
+
+
+def _unit(tree: Any, path: str) -> Facts | None:
+    for here, node, unit in tree.walk():
+        if here == path:
+            return {"unit": unit.name, "config": dict(node.config)}
+    return None
+
+
+def export_campaign(db: str, campaign: str | None, path: Path) -> str:
+    """Write a campaign as one JSON file; returns a line that says what was written."""
+    from dataclasses import asdict
+
+    with open_campaign(db, campaign) as (tree, row):
+        assert row is not None
+        designs_ = tree.designs(row.id)
+        content = {
+            "campaign": asdict(row),
+            "lineage_hash": tree.lineage_hash(row.id),
+            "designs": [
+                {**asdict(d), "unit_tree": tree.unit_tree(d.id), "proposal": tree.proposal(d.id)} for d in designs_
+            ],
+            "verifications": [asdict(run) for run in tree.verifications(row.id)],
+            "decisions": [asdict(decision) for decision in tree.decisions(row.id)],
+        }
+    try:
+        path.write_text(json.dumps(content, indent=1, allow_nan=False), "utf-8")
+    except OSError as error:
+        raise UserError(f"Cannot write {path}: {error.strerror}.", hint="choose another path") from None
+    return f"wrote {path}: {len(designs_)} designs, {len(content['verifications'])} verifications"
+
+
+def print_table(rows: list[Facts]) -> None:
+    """Rows as a table; absent numbers are dashes."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not rows:
+        print("nothing yet")
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in rows[0]:
+        table.add_column(title.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*("-" if value in (None, "") else escape(str(value)) for value in row.values()))
+    Console().print(table)
+
+
+def print_design(facts: Facts) -> None:
+    """One design as a page: map, proposal, evidence."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False)
+    origin = facts["origin"] if not facts["operator"] else f"{facts['origin']}, {facts['operator']}"
+    console.print(f"[bold]{facts['design']}[/bold]  {facts['status']}  ({origin})  {facts['structure_hash']}")
+    if facts["parents"]:
+        console.print(f"parents: {facts['parents']}")
+    if facts["children"]:
+        console.print(f"children: {', '.join(facts['children'])}")
+    if (facts["proposal"] or {}).get("summary"):
+        console.print(escape(facts["proposal"]["summary"]), soft_wrap=True)
+    console.print(f"\n{escape(facts['map'])}\n", soft_wrap=True)
+    print_table(
+        [
+            {
+                "scale": run["scale"],
+                "seed": run["seed"],
+                "status": run["status"],
+                "held-out nats/token": _value(run["losses"].get("held_out")),
+                "bits/byte": _value(run["losses"].get("bits_per_byte")),
+                "scores": ", ".join(f"{k} {_value(v)}" for k, v in run["scores"].items() if "/" not in k),
+                "folder": run["artefacts"].get("folder"),
+            }
+            for run in facts["verifications"]
+        ]
+    )
+
+
+def _value(measure: Facts | None) -> str | None:
+    return None if not measure or measure.get("value") is None else f"{measure['value']:.4f}"
+
+
+def print_diff(facts: Facts) -> None:
+    """Slot by slot: what changed, what is new, what is gone."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False)
+    console.print(f"{facts['from']} -> {facts['to']}")
+    for kind in ("changed", "new", "gone"):
+        for change in facts[kind]:
+            before, after = (_words(change[side]) for side in ("from", "to"))
+            console.print(f"  {kind:8} {change['slot']}: {escape(before)} -> {escape(after)}", soft_wrap=True)
+    console.print(f"  reused   {len(facts['reused'])} units")
+
+
+def _words(unit: Facts | None) -> str:
+    if unit is None:
+        return "nothing"
+    config = ", ".join(f"{name}={value}" for name, value in unit["config"].items())
+    return f"{unit['unit']}({config})" if config else str(unit["unit"])

@@ -1,0 +1,223 @@
+"""One design at a time, outside a campaign: verify, check, export, prepare data."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model_discovery.errors import UserError, unknown
+from model_discovery.system.doctor import folder_or_error
+
+if TYPE_CHECKING:
+    from model_discovery.blocks import UnitTree
+    from model_discovery.checks import CheckReport
+    from model_discovery.verification import Recipe, VerificationReport
+
+FORMATS = ("torch",)
+
+
+def find_design(design: str, *, db: str, campaign: str | None) -> tuple[str, "UnitTree"]:
+    """A unit tree by the name of a design in the tree, of a human design, or from a JSON file."""
+    from model_discovery.blocks import UnitTree
+    from model_discovery.blocks.seed_designs import seed_designs
+    from model_discovery.system import views
+
+    if design.endswith(".json"):
+        try:
+            text = Path(design).read_text("utf-8")
+        except OSError as error:
+            raise UserError(f"Cannot read {design}: {error.strerror}.") from None
+        return Path(design).stem, UnitTree.from_json(text)
+    seeds = seed_designs()
+    in_tree: list[str] = []
+    if views.exists(db):
+        with views.open_campaign(db, campaign, required=campaign is not None) as (tree, row):
+            if row is not None:
+                rows = {d.name: d for d in tree.designs(row.id)}
+                if design in rows:
+                    return design, UnitTree.model_validate(tree.unit_tree(rows[design].id))
+                in_tree = list(rows)
+    if design in seeds:
+        return design, seeds[design].tree
+    raise unknown("design", design, {*in_tree, *seeds})
+
+
+def verify(
+    design: str,
+    *,
+    scale: str,
+    seeds: int,
+    recipe: str,
+    corpus: str | None,
+    suites: tuple[str, ...] | None,
+    blimp_dir: str | None,
+    workers: int | None,
+    campaign: str | None,
+    db: str,
+    progress: bool,
+) -> "list[VerificationReport]":
+    """Train and score one design with seeds ``0 … seeds - 1``; finished runs are not repeated."""
+    from model_discovery.blocks import get_scale
+    from model_discovery.config import Settings
+    from model_discovery.verification import VerifyRequest, check_suites, default_suites, get_recipe, prepare
+
+    settings = Settings()
+    found, recipe_ = get_scale(scale), get_recipe(recipe, corpus=corpus)
+    suites = suites or default_suites(recipe_)
+    check_suites(suites, recipe=recipe_, blimp_dir=blimp_dir)
+    name, unit_tree = find_design(design, db=db, campaign=campaign)
+    data_dir = folder_or_error(settings.data_dir).resolve()
+    folder = folder_or_error(settings.ckpt_dir / "verify").resolve()
+    prepare(recipe_, found.name, data_dir)
+    requests = [
+        VerifyRequest(
+            design=name,
+            unit_tree=unit_tree,
+            scale=found.name,
+            recipe=recipe_,
+            seed=seed,
+            suites=suites,
+            data_dir=str(data_dir),
+            blimp_dir=blimp_dir,
+        )
+        for seed in range(seeds)
+    ]
+    return list(_run_all(requests, folder, workers, progress))
+
+
+def _run_all(
+    requests: "Sequence[VerifyRequest]", folder: Path, workers: int | None, progress: bool
+) -> "Iterator[VerificationReport]":
+    from model_discovery.engine import Job, JobResult, LocalEngine
+    from model_discovery.system.progress import Display
+    from model_discovery.verification import VerificationReport
+
+    engine = LocalEngine(min(workers or len(requests), len(requests)))
+    display = Display(enabled=progress)
+    results: dict[int, VerificationReport] = {}
+    try:
+        for number, request in enumerate(requests):
+            place = folder / f"{request.design}-{request.scale}-{request.recipe.hash}-{request.seed}"
+            work = "model_discovery.verification.work:run_verify"
+            engine.submit(Job(number, work, request.model_dump(mode="json"), place))
+        while len(results) < len(requests):
+            for message in engine.wait(timeout=0.5):
+                if not isinstance(message, JobResult):
+                    display.job(f"{requests[message.id].design} seed {requests[message.id].seed}", message.fields)
+                elif message.value is None:
+                    raise UserError(f"A verification failed: {message.error}", exit_code=1)
+                else:
+                    results[message.id] = VerificationReport.model_validate(message.value)
+    finally:
+        display.close()
+        engine.close(kill=len(results) < len(requests))
+    return iter([results[number] for number in range(len(requests))])
+
+
+def print_reports(design: str, reports: "Sequence[VerificationReport]") -> None:
+    """One line a seed: status, losses, scores, cost."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=design, box=None, title_justify="left")
+    for title in ("seed", "status", "held-out nats/token", "bits/byte", "scores", "tokens/s", "folder"):
+        table.add_column(title, overflow="fold")
+    for report in reports:
+        table.add_row(
+            str(report.evidence.seed),
+            report.status if not report.error else f"{report.status}: {report.error}",
+            _measure(report.held_out),
+            _measure(report.bits_per_byte),
+            ", ".join(f"{name} {_measure(score)}" for name, score in report.scores.items() if "/" not in name),
+            "-" if report.cost.tokens_per_second is None else f"{report.cost.tokens_per_second:,.0f}",
+            report.artefacts.get("folder", ""),
+        )
+    Console().print(table)
+
+
+def _measure(measure: object) -> str:
+    value, stderr = getattr(measure, "value", None), getattr(measure, "stderr", None)
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if stderr is None else f"{value:.4f} ± {stderr:.4f}"
+
+
+def check(file: Path, *, scales: Sequence[str], level: str) -> "CheckReport":
+    """All checks over a unit file or a unit tree, in the sandbox."""
+    import tempfile
+
+    from model_discovery.blocks import get_scale
+    from model_discovery.checks import check_file
+    from model_discovery.config import Settings
+    from model_discovery.sandbox import Sandbox
+
+    names = tuple(get_scale(name).name for name in scales)
+    if not file.is_file():
+        raise UserError(f"There is no file {file}.", hint="give a unit (.py) or a unit tree (.json)")
+    root = folder_or_error(Settings().ckpt_dir / "check").resolve()
+    with tempfile.TemporaryDirectory(dir=root) as folder, Sandbox(writable=Path(folder), level=level) as sandbox:
+        return check_file(file, sandbox, folder=Path(folder), scales=names)
+
+
+def print_check(file: Path, report: "CheckReport") -> None:
+    """The findings, worst first, each with what to do."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False)
+    for finding in sorted(report.findings, key=lambda f: ("error", "warning", "info").index(f.severity)):
+        console.print(f"[bold]{finding.severity}[/bold] {finding.check} at {escape(finding.where)}", soft_wrap=True)
+        if finding.measured:
+            limit = f"; limit: {finding.limit}" if finding.limit else ""
+            console.print(f"  {escape(finding.measured)}{escape(limit)}", soft_wrap=True)
+        if finding.hint:
+            console.print(f"  {escape(finding.hint)}", soft_wrap=True)
+    verdict = "passes" if report.ok else "is refused"
+    console.print(
+        f"{file} {verdict}: {len(report.stages)} stages, {report.cpu_seconds:.1f} CPU seconds, "
+        f"sandbox {report.sandbox_level}",
+        soft_wrap=True,
+    )
+
+
+def export(design: str, path: Path | None, *, format: str, campaign: str | None, db: str) -> Path:
+    """Write a design's block as one Python file that needs only torch."""
+    name, unit_tree = find_design(design, db=db, campaign=campaign)
+    return write_export(name, unit_tree, path, format=format)
+
+
+def write_export(name: str, unit_tree: "UnitTree", path: Path | None, *, format: str) -> Path:
+    """Write ``standalone_source`` of a tree; a folder receives ``NAME.py``."""
+    from model_discovery.blocks import standalone_source
+
+    if format not in FORMATS:
+        raise unknown("format", format, FORMATS)
+    target = Path(path) if path is not None else Path(f"{name}.py")
+    if target.suffix != ".py":
+        target = folder_or_error(target) / f"{name}.py"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(standalone_source(unit_tree, name=name), "utf-8")
+    except OSError as error:
+        raise UserError(f"Cannot write {target}: {error.strerror}.", hint="choose another path") from None
+    return target
+
+
+def prepare_data(recipe: str, *, scales: Sequence[str], corpus: str | None) -> Iterator[str]:
+    """Prepare token streams and say, a line each, what was made and what could not be."""
+    from model_discovery.blocks import get_scale
+    from model_discovery.config import Settings
+    from model_discovery.verification import get_recipe, prepare
+
+    data_dir = folder_or_error(Settings().data_dir).resolve()
+    chosen = get_recipe(recipe, corpus=corpus)
+    for name in scales:
+        manifest = prepare(chosen, get_scale(name).name, data_dir)
+        yield (
+            f"{recipe} for {name}: {manifest.train_tokens:,} training and {manifest.held_out_tokens:,} held-out tokens, "
+            f"vocabulary {manifest.vocab_size:,}, in {manifest.folder}"
+        )
+    yield "text: your own, at any time: model-discovery discover \"…\" --corpus FOLDER"
+    yield (
+        "blimp: not fetched by this version; put the 67 JSONL files of BLiMP into a folder and use "
+        "--suite blimp --blimp-dir FOLDER"
+    )
