@@ -14,9 +14,13 @@ def discover(
     resume: Annotated[
         str | None, typer.Option(metavar="NAME", help="Go on with a campaign that was stopped.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the campaign; made from the preset unless told.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the campaign; made from the preset unless told.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="grammar (made on the spot) or text (needs --corpus).")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="grammar (made on the spot) or text (needs --corpus).")
+    ] = None,
     corpus: Corpus = None,
     suite: Annotated[
         list[str] | None, typer.Option(help="lm-eval suite to score: minimal-pairs, blimp; may be repeated.")
@@ -28,7 +32,8 @@ def discover(
         str | None, typer.Option(metavar="SCALE=N,…", help="Runs per scale, such as 0.1M=12,0.4M=3.")
     ] = None,
     assign: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Any other key of the configuration.")
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Any other key of the configuration."),
     ] = None,
     workers: Workers = None,
     db: Db = DEFAULT_DB,
@@ -42,9 +47,9 @@ def discover(
 
     if resume is not None:
         changed = {
-            "an instruction": instruction, "--name": name, "--seed": seed, "--recipe": recipe, "--corpus": corpus,
-            "--suite": suite, "--blimp-dir": blimp_dir, "--selector": selector, "--design-budget": design_budget,
-            "--verify-budget": verify_budget, "--set": assign,
+            "an instruction": instruction, "--name": name, "--seed": seed, "--recipe": recipe,
+            "--corpus": corpus, "--suite": suite, "--blimp-dir": blimp_dir, "--selector": selector,
+            "--design-budget": design_budget, "--verify-budget": verify_budget, "--set": assign,
         }  # fmt: skip
         given = [option for option, value in changed.items() if value]
         if given:

@@ -23,7 +23,9 @@ data_app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
 
 
 def verify(
-    design: Annotated[str, typer.Argument(help="A design of the tree, a human design by name, or a unit tree file.")],
+    design: Annotated[
+        str, typer.Argument(help="A design of the tree, a human design by name, or a unit tree file.")
+    ],
     scale: Annotated[str, typer.Option(help="0.1M, 0.4M, 1.5M, 5M, …")] = "0.1M",
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
     recipe: Annotated[str | None, typer.Option(help="grammar or text (needs --corpus).")] = None,
@@ -62,12 +64,14 @@ def verify(
 
 def check(
     file: Annotated[Path, typer.Argument(help="A unit (.py) or a unit tree (.json).")],
-    scale: Annotated[list[str] | None, typer.Option(help="Scale it must be sizable at; may be repeated.")] = None,
+    scale: Annotated[
+        list[str] | None, typer.Option(help="Scale it must be sizable at; may be repeated.")
+    ] = None,
     sandbox: SandboxLevel = "auto",
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Check a block file: contract, shapes, causality, gradients, stability. Exit code 2 when it is refused."""
+    """Check a block file: contract, shapes, causality, gradients, stability. Exit code 2 if refused."""
     from model_discovery.system import workbench
 
     report = workbench.check(file, scales=tuple(scale or ("0.1M",)), level=sandbox)

@@ -13,7 +13,9 @@ Campaign = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback instead of one line on an error.")]
-Workers = Annotated[int | None, typer.Option("--workers", help="Worker processes; as many as fit unless told.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", help="Worker processes; as many as fit unless told.")
+]
 Corpus = Annotated[
     str | None, typer.Option("--corpus", help="Train on your own text: a folder or file of text or JSONL.")
 ]

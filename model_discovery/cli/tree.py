@@ -40,7 +40,11 @@ def list_designs(
 
 @app.command("show")
 def show(
-    design: Design, campaign: Campaign = None, db: Db = DEFAULT_DB, as_json: AsJson = False, debug: Debug = False
+    design: Design,
+    campaign: Campaign = None,
+    db: Db = DEFAULT_DB,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Show one design: its map, its proposal, its parents and every verification."""
     from model_discovery.system import views
@@ -55,7 +59,9 @@ def show(
 @app.command("diff")
 def diff(
     design: Design,
-    other: Annotated[str | None, typer.Argument(help="Compare with this design; its first parent unless told.")] = None,
+    other: Annotated[
+        str | None, typer.Argument(help="Compare with this design; its first parent unless told.")
+    ] = None,
     campaign: Campaign = None,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,

@@ -66,7 +66,7 @@ class CampaignConfig(_Model):
     corpus: str | None = None
     blimp_dir: str | None = None
     tokens: dict[str, PositiveInt] = {}
-    suites: tuple[str, ...] = Field(("minimal-pairs",), min_length=1)
+    suites: tuple[str, ...] = ("minimal-pairs",)
     seed_designs: tuple[str, ...] = Field(min_length=1)
     designers: dict[str, Share] = {"genetic": 1.0}
     selector: str = "posterior"

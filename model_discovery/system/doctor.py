@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Fact:
-    """One line of the examination: ``ok`` says whether it is as good as it gets; ``more`` how to better it."""
+    """One line of the examination: ``ok`` says whether it could not be better; ``more`` how to better it."""
 
     what: str
     value: str
@@ -122,6 +122,7 @@ def folder_or_error(path: Path) -> Path:
         ) from None
     if not os.access(path, os.W_OK):
         raise UserError(
-            f"The folder {path} is read-only.", hint="choose another with DATA_DIR or CKPT_DIR, or change its rights"
+            f"The folder {path} is read-only.",
+            hint="choose another with DATA_DIR or CKPT_DIR, or change its rights",
         )
     return path

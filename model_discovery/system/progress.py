@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """Lines and bars on a terminal or in a notebook; lines alone where output goes to a file; nothing when off.
+    """Lines and bars on a terminal or in a notebook; lines alone into a file; nothing when off.
 
     Parameters
     ----------
@@ -22,10 +22,18 @@ class Display:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self.console = Console(quiet=not enabled, highlight=False)
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[note]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}"),
+        )
         live = self.console.is_terminal or self.console.is_jupyter
         self._bars = Progress(
-            *columns, TimeElapsedColumn(), console=self.console, transient=True, disable=not (enabled and live)
+            *columns,
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not (enabled and live),
         )
         self._tasks: dict[str, TaskID] = {}
         self._bars.start()

@@ -1,4 +1,4 @@
-"""What the tree holds, as plain rows for a table or for JSON. Reading only: nothing here changes a campaign."""
+"""What the tree holds, as plain rows for a table or for JSON. Nothing here changes a campaign."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,8 @@ def open_tree(db: str) -> "Iterator[DesignTree]":
 
     if not exists(db):
         raise UserError(
-            f"There is no design tree {db}.", hint='grow one: model-discovery discover "…", or name it with --db'
+            f"There is no design tree {db}.",
+            hint='grow one: model-discovery discover "…", or name it with --db',
         )
     tree = DesignTree(db, create=False)
     try:
@@ -47,7 +48,9 @@ def open_campaign(
         elif rows:
             yield tree, rows[-1]
         elif required:
-            raise UserError(f"The design tree {db} holds no campaign.", hint='model-discovery discover "…" grows one')
+            raise UserError(
+                f"The design tree {db} holds no campaign.", hint='model-discovery discover "…" grows one'
+            )
         else:
             yield tree, None
 
@@ -75,7 +78,10 @@ def designs(db: str, campaign: str | None) -> list[Facts]:
         assert row is not None
         order = list(row.config.get("budget", {}).get("runs", {}))
         runs = _runs_by_design(tree, row)
-        return [{**_origin(design), **_best_evidence(runs.get(design.id, []), order)} for design in tree.designs(row.id)]
+        return [
+            {**_origin(design), **_best_evidence(runs.get(design.id, []), order)}
+            for design in tree.designs(row.id)
+        ]
 
 
 def _origin(design: "DesignRow") -> Facts:
@@ -122,7 +128,9 @@ def design(db: str, campaign: str | None, name: str) -> Facts:
             "sizes": found.sizes,
             "proposal": tree.proposal(found.id),
             "map": unit_tree.ascii(),
-            "children": [d.name for d in tree.designs(row.id) if name in {parent.name for parent in d.parents}],
+            "children": [
+                d.name for d in tree.designs(row.id) if name in {parent.name for parent in d.parents}
+            ],
             "verifications": [
                 {
                     "scale": run.scale,
@@ -162,7 +170,10 @@ def diff(db: str, campaign: str | None, name: str, other: str | None) -> Facts:
         first = UnitTree.model_validate(tree.unit_tree(find(tree, row, other).id))
     changes = first.diff(second)
     paths = {
-        kind: [{"slot": path or "(block)", "from": _unit(first, path), "to": _unit(second, path)} for path in found_paths]
+        kind: [
+            {"slot": path or "(block)", "from": _unit(first, path), "to": _unit(second, path)}
+            for path in found_paths
+        ]
         for kind, found_paths in vars(changes).items()
     }
     return {"from": other, "to": name, **paths}
@@ -186,7 +197,8 @@ def export_campaign(db: str, campaign: str | None, path: Path) -> str:
             "campaign": asdict(row),
             "lineage_hash": tree.lineage_hash(row.id),
             "designs": [
-                {**asdict(d), "unit_tree": tree.unit_tree(d.id), "proposal": tree.proposal(d.id)} for d in designs_
+                {**asdict(d), "unit_tree": tree.unit_tree(d.id), "proposal": tree.proposal(d.id)}
+                for d in designs_
             ],
             "verifications": [asdict(run) for run in tree.verifications(row.id)],
             "decisions": [asdict(decision) for decision in tree.decisions(row.id)],

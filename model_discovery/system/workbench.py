@@ -10,7 +10,7 @@ from model_discovery.system.doctor import folder_or_error
 if TYPE_CHECKING:
     from model_discovery.blocks import UnitTree
     from model_discovery.checks import CheckReport
-    from model_discovery.verification import Recipe, VerificationReport
+    from model_discovery.verification import VerificationReport
 
 FORMATS = ("torch",)
 
@@ -102,7 +102,9 @@ def _run_all(
         while len(results) < len(requests):
             for message in engine.wait(timeout=0.5):
                 if not isinstance(message, JobResult):
-                    display.job(f"{requests[message.id].design} seed {requests[message.id].seed}", message.fields)
+                    display.job(
+                        f"{requests[message.id].design} seed {requests[message.id].seed}", message.fields
+                    )
                 elif message.value is None:
                     raise UserError(f"A verification failed: {message.error}", exit_code=1)
                 else:
@@ -127,7 +129,9 @@ def print_reports(design: str, reports: "Sequence[VerificationReport]") -> None:
             report.status if not report.error else f"{report.status}: {report.error}",
             _measure(report.held_out),
             _measure(report.bits_per_byte),
-            ", ".join(f"{name} {_measure(score)}" for name, score in report.scores.items() if "/" not in name),
+            ", ".join(
+                f"{name} {_measure(score)}" for name, score in report.scores.items() if "/" not in name
+            ),
             "-" if report.cost.tokens_per_second is None else f"{report.cost.tokens_per_second:,.0f}",
             report.artefacts.get("folder", ""),
         )
@@ -154,7 +158,10 @@ def check(file: Path, *, scales: Sequence[str], level: str) -> "CheckReport":
     if not file.is_file():
         raise UserError(f"There is no file {file}.", hint="give a unit (.py) or a unit tree (.json)")
     root = folder_or_error(Settings().ckpt_dir / "check").resolve()
-    with tempfile.TemporaryDirectory(dir=root) as folder, Sandbox(writable=Path(folder), level=level) as sandbox:
+    with (
+        tempfile.TemporaryDirectory(dir=root) as folder,
+        Sandbox(writable=Path(folder), level=level) as sandbox,
+    ):
         return check_file(file, sandbox, folder=Path(folder), scales=names)
 
 
@@ -165,7 +172,9 @@ def print_check(file: Path, report: "CheckReport") -> None:
 
     console = Console(highlight=False)
     for finding in sorted(report.findings, key=lambda f: ("error", "warning", "info").index(f.severity)):
-        console.print(f"[bold]{finding.severity}[/bold] {finding.check} at {escape(finding.where)}", soft_wrap=True)
+        console.print(
+            f"[bold]{finding.severity}[/bold] {finding.check} at {escape(finding.where)}", soft_wrap=True
+        )
         if finding.measured:
             limit = f"; limit: {finding.limit}" if finding.limit else ""
             console.print(f"  {escape(finding.measured)}{escape(limit)}", soft_wrap=True)
@@ -216,7 +225,7 @@ def prepare_data(recipe: str, *, scales: Sequence[str], corpus: str | None) -> I
             f"{recipe} for {name}: {manifest.train_tokens:,} training and {manifest.held_out_tokens:,} held-out tokens, "
             f"vocabulary {manifest.vocab_size:,}, in {manifest.folder}"
         )
-    yield "text: your own, at any time: model-discovery discover \"…\" --corpus FOLDER"
+    yield 'text: your own, at any time: model-discovery discover "…" --corpus FOLDER'
     yield (
         "blimp: not fetched by this version; put the 67 JSONL files of BLiMP into a folder and use "
         "--suite blimp --blimp-dir FOLDER"

@@ -1,0 +1,260 @@
+"""`BuildSystem`: from one sentence to a finished campaign."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model_discovery.config import CampaignConfig, Settings, load_config, parse_config
+from model_discovery.errors import UserError
+from model_discovery.system.doctor import folder_or_error
+from model_discovery.system.progress import Display
+
+if TYPE_CHECKING:
+    from model_discovery.design_tree import CampaignRow, DesignTree
+    from model_discovery.evolution import Ending
+    from model_discovery.system.result import DiscoveryResult
+    from model_discovery.verification import Recipe
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+class BuildSystem:
+    """Discovers language-model blocks: ``BuildSystem()("discover me a new model")``.
+
+    Everything is checked when the object is made, before anything is trained.
+
+    Parameters
+    ----------
+    preset
+        ``demo`` (minutes on a CPU), ``laptop``, ``gpu`` or ``paper``.
+    db
+        The design tree: a SQLite file or a database URL.
+    seed
+        Seed of every random draw; the same seed gives the same lineage.
+    recipe, corpus
+        ``grammar``; or ``text`` with a folder or file of your own text.
+    suites, blimp_dir
+        What is scored: ``minimal-pairs``; ``blimp`` with the folder of its JSONL files.
+    selector, designs, runs
+        Who chooses; how many designs; verification runs by scale.
+    workers
+        Worker processes; as many as fit unless told.
+    overrides
+        Any other key as ``"path=value"``.
+    progress
+        Lines and bars while it runs, on a terminal and in a notebook.
+
+    Raises
+    ------
+    UserError
+        What is wrong, where, and what to do.
+    """
+
+    def __init__(
+        self,
+        preset: str = "demo",
+        *,
+        db: str | Path = "model_discovery.db",
+        seed: int | None = None,
+        recipe: str | None = None,
+        corpus: str | Path | None = None,
+        suites: Iterable[str] | None = None,
+        blimp_dir: str | Path | None = None,
+        selector: str | None = None,
+        designs: int | None = None,
+        runs: Mapping[str, int] | None = None,
+        workers: int | None = None,
+        overrides: Iterable[str] = (),
+        progress: bool = True,
+    ) -> None:
+        config = load_config(
+            preset,
+            overrides,
+            seed=seed,
+            recipe=recipe or ("text" if corpus else None),
+            corpus=None if corpus is None else str(Path(corpus).expanduser().absolute()),
+            suites=None if suites is None else tuple(suites),
+            blimp_dir=None if blimp_dir is None else str(Path(blimp_dir).expanduser().absolute()),
+            selector=selector,
+        )
+        self.config = _with_budget(config, designs, runs)
+        self.db = str(db)
+        self.workers = workers
+        self.progress = progress
+        self.settings = Settings()
+        self.recipe = _checked_recipe(self.config)
+        if suites is None:
+            self.config = _with_suites(self.config, self.recipe)
+        _check(self.config, self.recipe)
+
+    def __call__(self, instruction: str, *, name: str | None = None) -> "DiscoveryResult":
+        """Run a campaign to its end, or until Ctrl-C.
+
+        Parameters
+        ----------
+        instruction
+            What to look for, in one sentence. The genetic designer does not read it; LLM designers do.
+        name
+            Of the campaign; the preset and a counter unless told.
+        """
+        from model_discovery import __version__
+        from model_discovery.blocks.seed_designs import seed_designs
+        from model_discovery.evolution import begin_campaign, check_campaign
+
+        seeds = seed_designs()
+        check_campaign(instruction, self.config, seeds)
+        with _open(self.db, create=True) as tree:
+            campaign = begin_campaign(
+                tree,
+                _campaign_name(tree, name, self.config.preset),
+                instruction=instruction.strip(),
+                config=self.config,
+                seeds=seeds,
+                versions={"model_discovery": __version__},
+            )
+            return self._run(tree, campaign, self.config, self.recipe)
+
+    def resume(self, name: str) -> "DiscoveryResult":
+        """Go on with a campaign that was stopped or killed, under the configuration it was begun with."""
+        from model_discovery.blocks.seed_designs import seed_designs
+        from model_discovery.evolution import add_seed_designs
+
+        with _open(self.db, create=False) as tree:
+            campaign = tree.campaign(name)
+            config = parse_config(campaign.config)
+            recipe = _checked_recipe(config)
+            with tree.campaign_lock(campaign.name):
+                add_seed_designs(tree, campaign.id, config, seed_designs())
+            return self._run(tree, campaign, config, recipe)
+
+    def plan(self) -> str:
+        """What a campaign would spend, without beginning one."""
+        from model_discovery.engine import LocalEngine
+
+        config = self.config
+        engine = LocalEngine(self.workers or config.workers)
+        tokens = {scale: self.recipe.tokens_for(scale) for scale in config.scales}
+        lines = [
+            f"preset {config.preset}, seed {config.seed}, recipe {self.recipe.name} ({self.recipe.hash}), "
+            f"selector {config.selector}",
+            f"{len(config.seed_designs)} human baselines, up to {config.budget.designs} designs",
+            *(
+                f"{scale}: up to {count} runs of {tokens[scale]:,} tokens, {count * tokens[scale]:,} in all"
+                for scale, count in config.budget.runs.items()
+            ),
+            f"suites: {', '.join(config.suites) or 'none'}",
+            f"{engine.reason}; no key, no money",
+        ]
+        engine.close()
+        return "\n".join(lines)
+
+    def _run(
+        self, tree: "DesignTree", campaign: "CampaignRow", config: CampaignConfig, recipe: "Recipe"
+    ) -> "DiscoveryResult":
+        from model_discovery.engine import LocalEngine
+        from model_discovery.evolution import Controller, RequestMaker, stop_on_signals
+        from model_discovery.evolution.stopping import StopFlag
+        from model_discovery.system.narration import Narrator
+        from model_discovery.system.result import gather
+        from model_discovery.verification import prepare
+
+        data_dir = folder_or_error(self.settings.data_dir).resolve()
+        ckpt_dir = folder_or_error(self.settings.ckpt_dir).resolve()
+        engine = LocalEngine(self.workers or config.workers)
+        with Display(enabled=self.progress) as display:
+            narrator = Narrator(display, campaign.name, self._options)
+            narrator.begin(campaign.instruction, config, recipe.name, engine.reason)
+            for scale in config.scales:
+                manifest = prepare(recipe, scale, data_dir)
+                narrator.prepared(scale, manifest.train_tokens, manifest.vocab_size)
+            controller = Controller(
+                tree,
+                campaign,
+                engine,
+                RequestMaker(tree, campaign.instruction, recipe, data_dir),
+                folder=ckpt_dir,
+                on_event=narrator.event,
+                stop=StopFlag(),
+            )
+            ending: Ending | None = None
+            try:
+                with stop_on_signals(controller.stop):
+                    ending = controller.run()
+            finally:
+                engine.close(kill=ending is None or ending.waiting > 0)
+        return gather(tree, campaign, ending, options=self._options)
+
+    @property
+    def _options(self) -> str:
+        """The words that address this tree on the command line."""
+        return "" if self.db == "model_discovery.db" else f" --db {self.db}"
+
+
+def _with_budget(
+    config: CampaignConfig, designs: int | None, runs: Mapping[str, int] | None
+) -> CampaignConfig:
+    """Budgets given as arguments, scales put in the order of size."""
+    from model_discovery.blocks import get_scale
+
+    values = config.model_dump(mode="json")
+    if designs is not None:
+        values["budget"]["designs"] = designs
+    if runs is not None:
+        values["budget"]["runs"] = dict(runs)
+        seeds = values["ladder"]["seeds"]
+        values["ladder"]["seeds"] = {scale: count for scale, count in seeds.items() if scale in runs}
+    counts = values["budget"]["runs"]
+    order = sorted(counts, key=lambda scale: get_scale(scale).target)
+    values["budget"]["runs"] = {scale: counts[scale] for scale in order}
+    return parse_config(values)
+
+
+def _with_suites(config: CampaignConfig, recipe: "Recipe") -> CampaignConfig:
+    """The preset's suites where the recipe has them, else those it can be scored on."""
+    from model_discovery.verification import default_suites
+
+    if recipe.kind == "grammar" and config.blimp_dir is None:
+        return config
+    return config.model_copy(update={"suites": default_suites(recipe, config.blimp_dir)})
+
+
+def _checked_recipe(config: CampaignConfig) -> "Recipe":
+    from model_discovery.verification import get_recipe
+
+    recipe = get_recipe(config.recipe, corpus=config.corpus, tokens=config.tokens)
+    for scale in config.scales:
+        recipe.tokens_for(scale)
+    return recipe
+
+
+def _check(config: CampaignConfig, recipe: "Recipe") -> None:
+    """Everything that can be refused before work begins, instruction aside."""
+    from model_discovery.blocks.seed_designs import seed_designs
+    from model_discovery.evolution import check_campaign
+    from model_discovery.verification import check_suites
+
+    check_suites(config.suites, recipe=recipe, blimp_dir=config.blimp_dir)
+    check_campaign("-", config, seed_designs())
+
+
+def _campaign_name(tree: "DesignTree", name: str | None, preset: str) -> str:
+    taken = {row.name for row in tree.campaigns()}
+    if name is None:
+        return next(found for n in range(1, len(taken) + 2) if (found := f"{preset}-{n}") not in taken)
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"'{name}' cannot name a campaign.", hint="letters, digits, '_', '.' and '-', 64 at most"
+        )
+    if name in taken:
+        raise UserError(f"There is a campaign '{name}' already.", hint=f"go on with --resume {name}")
+    return name
+
+
+def _open(db: str, *, create: bool) -> "DesignTree":
+    from model_discovery.design_tree import DesignTree
+    from model_discovery.system import views
+
+    if not create and not views.exists(db):
+        raise UserError(f"There is no design tree {db}.", hint="name it with --db")
+    return DesignTree(db, create=create)

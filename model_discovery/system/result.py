@@ -1,0 +1,278 @@
+"""What a campaign hands back: the best design, the leaderboard, and the way to more."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_discovery.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from model_discovery.blocks import UnitTree
+    from model_discovery.design_tree import CampaignRow, DesignTree
+    from model_discovery.evolution import Ending, Leaderboard, LeaderboardRow
+    from model_discovery.evolution.state import Estimate
+
+COLUMNS = (
+    "rank", "design", "origin", "parents", "scale", "seeds", "parameters", "tokens",
+    "nats/token", "bits/byte", "accuracy", "gain",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BestDesign:
+    """The best design of a campaign that no human made, with its evidence.
+
+    Attributes
+    ----------
+    beats_baselines
+        Whether it may be called better than every human design: its gain, in standard errors, passes the
+        bar that the number of designs tried demands.
+    gain
+        Over the best baseline at the same scale, in standard errors.
+    words
+        What changed against its parent, in which slot, from which paper.
+    checkpoint
+        Folder with the trained weights of its last run at that scale.
+    """
+
+    name: str
+    evidence: "LeaderboardRow"
+    baseline: "LeaderboardRow | None"
+    beats_baselines: bool
+    words: str
+    unit_tree: "UnitTree"
+    checkpoint: str | None
+
+    @property
+    def gain(self) -> float | None:
+        return self.evidence.gain
+
+    def __str__(self) -> str:
+        return f"{self.name}\n{self.words}\n\n{self.unit_tree.ascii()}"
+
+
+class LeaderboardTable:
+    """The leaderboard as a table: for a terminal (rich), a notebook (HTML) or pandas."""
+
+    def __init__(self, leaderboard: "Leaderboard") -> None:
+        self.rows = leaderboard.rows
+        self.status = leaderboard.status
+
+    def records(self) -> list[dict[str, Any]]:
+        """One flat record a design; an absent number is ``None``."""
+        return [_record(row) for row in self.rows]
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` of `records`."""
+        import pandas
+
+        return pandas.DataFrame(self.records())
+
+    def __rich__(self) -> "RenderableType":
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in COLUMNS:
+            table.add_column(title, justify="left" if title in ("design", "origin", "parents") else "right")
+        for row in self.rows:
+            table.add_row(*_cells(row), style=None if row.origin == "seed" else "green")
+        return table
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(title)}</th>" for title in COLUMNS)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(row))}</tr>" for row in self.rows
+        )
+        return (
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{escape(self.status)}</p>"
+        )
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        console = Console(width=180, highlight=False, no_color=True)
+        with console.capture() as capture:
+            console.print(self)
+        return capture.get()
+
+
+class DiscoveryResult:
+    """What a campaign found.
+
+    Attributes
+    ----------
+    campaign
+        Its name, for ``--resume`` and ``tree``.
+    state, reason
+        ``finished``, or ``stopped`` when a resume would go on; and why.
+    lineage_hash
+        Of structures, parents and decisions in order: the same seed gives the same.
+    best
+        `BestDesign`, or ``None`` while no design was compared with the baselines.
+    """
+
+    def __init__(
+        self,
+        campaign: str,
+        ending: "Ending",
+        leaderboard: "Leaderboard",
+        best: BestDesign | None,
+        options: str,
+    ) -> None:
+        self.campaign = campaign
+        self.state = ending.state
+        self.reason = ending.reason
+        self.lineage_hash = ending.lineage_hash
+        self.best = best
+        self._leaderboard = leaderboard
+        self._options = options
+
+    def leaderboard(self) -> LeaderboardTable:
+        """All designs with a loss, higher scales first."""
+        return LeaderboardTable(self._leaderboard)
+
+    @property
+    def status(self) -> str:
+        """One sentence: what beat the baselines by how much, or that nothing did."""
+        return self._leaderboard.status
+
+    @property
+    def commands(self) -> dict[str, str]:
+        """What to type next."""
+        name = self.best.name if self.best else "DESIGN"
+        more = {"look": f"model-discovery tree show {name} -c {self.campaign}{self._options}"}
+        if self.best:
+            more["compare"] = f"model-discovery tree diff {name} -c {self.campaign}{self._options}"
+            more["export"] = f"model-discovery export {name} {name}.py -c {self.campaign}{self._options}"
+        if self.state == "stopped":
+            more["resume"] = f"model-discovery discover --resume {self.campaign}{self._options}"
+        return more
+
+    def export(self, path: str | Path, format: str = "torch") -> Path:
+        """Write the best design's block as one Python file that needs only torch; returns its path."""
+        from model_discovery.system.workbench import write_export
+
+        if self.best is None:
+            raise UserError("No design was compared with the baselines, so there is none to export.")
+        return write_export(self.best.name, self.best.unit_tree, Path(path), format=format)
+
+    def show(self) -> None:
+        """Print the leaderboard, the best design in words, the lineage hash and what to type next."""
+        from rich.console import Console
+        from rich.markup import escape as plain
+
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console = Console(highlight=False, width=180)
+        console.print()
+        console.print(self.leaderboard())
+        console.print(f"\n{plain(self.status)}", soft_wrap=True)
+        console.print(
+            "[dim]± is one standard error (seeds and evaluation windows); gain is over the best baseline "
+            "at the same scale, in standard errors of the difference.[/dim]",
+            soft_wrap=True,
+        )
+        if self.best is not None:
+            console.print(f"\n[bold]{self.best.name}[/bold]  {plain(self.best.words)}", soft_wrap=True)
+            console.print(plain(self.best.unit_tree.ascii()), soft_wrap=True)
+        console.print(f"\n{self.state}: {plain(self.reason)}\nlineage {self.lineage_hash}", soft_wrap=True)
+        for what, command in self.commands.items():
+            console.print(f"{what + ':':8} {command}", soft_wrap=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        best = self.best
+        return {
+            "campaign": self.campaign,
+            "state": self.state,
+            "reason": self.reason,
+            "lineage_hash": self.lineage_hash,
+            "status": self.status,
+            "best": None
+            if best is None
+            else {
+                "design": best.name,
+                "beats_baselines": best.beats_baselines,
+                "gain": best.gain,
+                "baseline": best.baseline.design if best.baseline else None,
+                "words": best.words,
+                "checkpoint": best.checkpoint,
+            },
+            "leaderboard": self.leaderboard().records(),
+            "commands": self.commands,
+        }
+
+    def _repr_html_(self) -> str:
+        words = f"<p><b>{escape(self.best.name)}</b> {escape(self.best.words)}</p>" if self.best else ""
+        return f"{self.leaderboard()._repr_html_()}{words}<p>lineage <code>{self.lineage_hash}</code></p>"
+
+    def __repr__(self) -> str:
+        return f"<DiscoveryResult {self.campaign}: {self.status}>"
+
+
+def gather(tree: "DesignTree", campaign: "CampaignRow", ending: "Ending", *, options: str) -> DiscoveryResult:
+    """The result of a campaign as its tree holds it."""
+    from model_discovery.blocks import UnitTree
+    from model_discovery.config import parse_config
+    from model_discovery.evolution import describe_design, leaderboard, load_state
+
+    board = leaderboard(load_state(tree, campaign.id, parse_config(campaign.config)))
+    best = None
+    if board.best is not None:
+        row = next(d for d in tree.designs(campaign.id) if d.name == board.best.design)
+        runs = [
+            r
+            for r in tree.verifications(campaign.id)
+            if r.design_id == row.id and r.scale == board.best.scale
+        ]
+        best = BestDesign(
+            name=row.name,
+            evidence=board.best,
+            baseline=board.baseline,
+            beats_baselines=board.beats_baselines,
+            words=describe_design(tree, campaign.id, row.name),
+            unit_tree=UnitTree.model_validate(tree.unit_tree(row.id)),
+            checkpoint=next((r.artefacts["model"] for r in reversed(runs) if "model" in r.artefacts), None),
+        )
+    return DiscoveryResult(campaign.name, ending, board, best, options)
+
+
+def _record(row: "LeaderboardRow") -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "rank": row.rank, "design": row.design, "origin": row.origin, "operator": row.operator,
+        "parents": list(row.parents), "scale": row.scale, "seeds": row.seeds, "parameters": row.parameters,
+        "non_embedding": row.non_embedding, "tokens": row.tokens,
+    }  # fmt: skip
+    pairs: Iterable[tuple[str, Estimate | None]] = [
+        ("loss", row.loss), ("bits_per_byte", row.bits_per_byte), *row.scores.items()
+    ]  # fmt: skip
+    for name, estimate in pairs:
+        record[name] = None if estimate is None else estimate.value
+        record[f"{name}_stderr"] = None if estimate is None else estimate.stderr
+    return {**record, "gain": row.gain, **{f"{suite}_gain": gain for suite, gain in row.score_gains.items()}}
+
+
+def _cells(row: "LeaderboardRow") -> list[str]:
+    scores = ", ".join(_estimate(estimate, 3) for estimate in row.scores.values())
+    return [
+        str(row.rank),
+        row.design,
+        row.operator or ("human" if row.origin == "seed" else row.origin),
+        ", ".join(row.parents) or "-",
+        row.scale,
+        str(row.seeds),
+        "-" if row.parameters is None else f"{row.parameters:,}",
+        "-" if row.tokens is None else f"{row.tokens:,}",
+        _estimate(row.loss, 4),
+        _estimate(row.bits_per_byte, 4),
+        scores or "-",
+        "-" if row.gain is None else f"{row.gain:+.1f}",
+    ]
+
+
+def _estimate(estimate: "Estimate | None", digits: int) -> str:
+    return "-" if estimate is None else f"{estimate.value:.{digits}f} ± {estimate.stderr:.{digits}f}"
