@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from model_discovery.design_tree import lineage
 from model_discovery.design_tree.faults import DuplicateDesign, UnknownRow, clean
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     import networkx
 
 _LIGHT = select(*(design.c[field.name] for field in fields(DesignRow) if field.name != "parents"))
+_OURS = design.c.campaign_id == bindparam("campaign_id")
+_BY_NAME = select(design.c.id).where(_OURS, design.c.name == bindparam("name"))
+_BY_HASH = select(design.c.name).where(_OURS, design.c.structure_hash == bindparam("structure_hash"))
+_STATUS = select(design.c.name, design.c.status).where(design.c.id == bindparam("design_id"))
+_SET_STATUS = update(design).where(design.c.id == bindparam("design_id")).values(status=bindparam("new"))
 _parent = design.alias("parent")
+_ADD_PARENTS = insert(parentage)
 _PARENTS = (
     select(parentage.c.child_id, _parent.c.name, parentage.c.path)
     .join(_parent, _parent.c.id == parentage.c.parent_id)
@@ -114,34 +120,33 @@ def insert_design(connection: Connection, campaign_id: int, new: NewDesign, now:
             {"child_id": design_id, "position": position, "parent_id": parent_id, "path": path}
             for position, (parent_id, (_, path)) in enumerate(zip(parent_ids, new.parents, strict=True))
         ]
-        connection.execute(insert(parentage), rows)
+        connection.execute(_ADD_PARENTS, rows)
     return DesignRow(id=design_id, parents=tuple(Parent(*parent) for parent in new.parents), **values)
 
 
 def change_status(connection: Connection, design_id: int, status: Status) -> None:
     """Change a status, inside the caller's transaction."""
-    row = connection.execute(select(design.c.name, design.c.status).where(design.c.id == design_id)).first()
+    row = connection.execute(_STATUS, {"design_id": design_id}).first()
     if row is None:
         raise UnknownRow(f"no design has the id {design_id}")
     check_status(row.name, row.status, status)
     if row.status != status:
-        connection.execute(update(design).where(design.c.id == design_id).values(status=status))
+        connection.execute(_SET_STATUS, {"design_id": design_id, "new": status})
 
 
 def _check_new(connection: Connection, campaign_id: int, name: str, structure_hash: str | None) -> None:
     """Looked up before inserting: an error of the unique index would end a server's transaction."""
-    same = select(design.c.name).where(design.c.campaign_id == campaign_id)
     if structure_hash is not None:
-        held = connection.execute(same.where(design.c.structure_hash == structure_hash)).scalar()
+        key = {"campaign_id": campaign_id, "structure_hash": structure_hash}
+        held = connection.execute(_BY_HASH, key).scalar()
         if held is not None:
             raise DuplicateDesign(name, held, same="structure")
-    if connection.execute(same.where(design.c.name == name)).scalar() is not None:
+    if connection.execute(_BY_NAME, {"campaign_id": campaign_id, "name": name}).scalar() is not None:
         raise DuplicateDesign(name, name, same="name")
 
 
 def _id_of(connection: Connection, campaign_id: int, name: str) -> int:
-    where = (design.c.campaign_id == campaign_id, design.c.name == name)
-    found = connection.execute(select(design.c.id).where(*where)).scalar()
+    found = connection.execute(_BY_NAME, {"campaign_id": campaign_id, "name": name}).scalar()
     if found is None:
         raise unknown_design(connection, campaign_id, name)
     return int(found)

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Any, cast
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from model_discovery.design_tree import lineage
 from model_discovery.design_tree.designs import Designs
@@ -13,6 +13,12 @@ from model_discovery.design_tree.store import columns, insert_row
 from model_discovery.design_tree.tables import decision, design, verification
 
 _VERIFICATION = select(*columns(verification, VerificationRow)).order_by(verification.c.id)
+# What makes a run: with these four equal, it is the same one.
+_RUN = ("design_id", "scale", "recipe_hash", "seed")
+_SAME = select(verification.c.id).where(*(verification.c[column] == bindparam(column) for column in _RUN))
+_NAME = select(design.c.name).where(
+    design.c.id == bindparam("design_id"), design.c.campaign_id == bindparam("campaign_id")
+)
 _NEW_COLUMNS = tuple(field.name for field in fields(NewVerification))
 _DECISION = select(*columns(decision, DecisionRow)).order_by(decision.c.number)
 
@@ -55,18 +61,11 @@ def insert_verification(
     connection: Connection, campaign_id: int, job_id: int, new: NewVerification, now: float
 ) -> int:
     """Add a verification, inside the caller's transaction."""
-    name = connection.execute(
-        select(design.c.name).where(design.c.id == new.design_id, design.c.campaign_id == campaign_id)
-    ).scalar()
+    ours = {"design_id": new.design_id, "campaign_id": campaign_id}
+    name = connection.execute(_NAME, ours).scalar()
     if name is None:
         raise UnknownRow(f"no design of this campaign has the id {new.design_id}")
-    same = select(verification.c.id).where(
-        verification.c.design_id == new.design_id,
-        verification.c.scale == new.scale,
-        verification.c.recipe_hash == new.recipe_hash,
-        verification.c.seed == new.seed,
-    )
-    if connection.execute(same).scalar() is not None:
+    if connection.execute(_SAME, {column: getattr(new, column) for column in _RUN}).scalar() is not None:
         raise DuplicateVerification(
             f"Design '{name}' has a verification at {new.scale} with seed {new.seed} already."
         )

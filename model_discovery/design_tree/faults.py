@@ -1,9 +1,6 @@
 """Errors of the tree, and what to say when the database says no."""
 
-import json
-import math
 import sqlite3
-from typing import Any
 
 from model_discovery.errors import EXIT_FAILED, UserError
 
@@ -87,39 +84,6 @@ def explain(error: BaseException | None, place: str) -> UserError | None:
             hint = hint.replace("FILE", place)
             return UserError(f"The design tree {place} {what} ({error}).", hint=hint, exit_code=EXIT_FAILED)
     return None
-
-
-def dump_json(value: Any) -> str:
-    """Compact JSON; a NaN, an infinity or an object that is no JSON raises ValueError with its place.
-
-    >>> dump_json({"loss": [1.0, float("nan")]})
-    Traceback (most recent call last):
-    ...
-    ValueError: not JSON: loss.1 is nan
-    """
-    try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"not JSON: {_culprit(value, ()) or error}") from None
-
-
-def _culprit(value: Any, path: tuple[str, ...]) -> str:
-    where = ".".join(path) or "the value"
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{where} is {value}"
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str | int | float | bool | None):
-                return f"{where} has a key of type {type(key).__name__}"
-            if found := _culprit(item, (*path, str(key))):
-                return found
-    elif isinstance(value, list | tuple):
-        for position, item in enumerate(value):
-            if found := _culprit(item, (*path, str(position))):
-                return found
-    elif not isinstance(value, str | int | float | bool | None):
-        return f"{where} is of type {type(value).__name__}"
-    return ""
 
 
 def clean(text: str) -> str:

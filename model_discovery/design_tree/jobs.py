@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, Update, bindparam, func, select, update
 
 from model_discovery.design_tree.campaigns import add_event
 from model_discovery.design_tree.designs import change_status, insert_design
@@ -181,7 +182,14 @@ def _state(connection: Connection, job_id: int, new: JobState) -> Any:
 
 
 def _set(connection: Connection, job_id: int, **values: Any) -> None:
-    connection.execute(update(job).where(job.c.id == job_id).values(**values))
+    changed = {f"new_{name}": value for name, value in values.items()}
+    connection.execute(_change(tuple(values)), {"job_id": job_id, **changed})
+
+
+@cache
+def _change(names: tuple[str, ...]) -> Update:
+    new = {name: bindparam(f"new_{name}", type_=job.c[name].type) for name in names}
+    return update(job).where(job.c.id == bindparam("job_id")).values(new)
 
 
 def _decision_values(campaign_id: int, number: int, new: NewDecision, now: float) -> dict[str, Any]:

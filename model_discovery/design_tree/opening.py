@@ -8,9 +8,10 @@ from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, ins
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from model_discovery.design_tree.faults import dump_json, explain
+from model_discovery.design_tree.faults import explain
 from model_discovery.design_tree.tables import METADATA, REVISIONS
 from model_discovery.errors import EXIT_FAILED, UserError
+from model_discovery.strict_json import dump_json
 
 SQLITE_HEADER = b"SQLite format 3\x00"
 BUSY_SECONDS = 20.0

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Table, insert
+from sqlalchemy import Column, Connection, Engine, Insert, Table, insert
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from model_discovery.design_tree.faults import explain
@@ -55,9 +56,15 @@ class Store:
             raise
 
 
+@cache
+def _insertion(table: Table) -> Insert:
+    # Making a statement costs more than running it.
+    return insert(table)
+
+
 def insert_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
     """Insert one row and return its id."""
-    result = connection.execute(insert(table), values)
+    result = connection.execute(_insertion(table), values)
     key = result.inserted_primary_key
     assert key is not None
     return int(key[0])

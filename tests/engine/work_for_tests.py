@@ -1,0 +1,102 @@
+"""Jobs that the engine's tests run in real workers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from model_discovery.engine import JobContext
+from model_discovery.errors import UserError
+
+
+class Kept:
+    """A resource that writes down its end."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.uses = 0
+
+    def close(self) -> None:
+        self.path.write_text(f"closed after {self.uses}")
+
+
+def echo(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    return {"request": request, "folder": str(context.folder), "threads": context.threads, "pid": os.getpid()}
+
+
+def environment(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    return {
+        "variables": {name: os.environ.get(name) for name in request["names"]},
+        "torch": "torch" in sys.modules,
+    }
+
+
+def torch_threads(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    import torch
+
+    return {"threads": torch.get_num_threads()}
+
+
+def report(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    for step in range(request["steps"]):
+        context.report(step=step, loss=float(step))
+    return {"steps": request["steps"]}
+
+
+def say(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    print("from python")
+    os.write(1, b"from the descriptor\n")
+    subprocess.run(["echo", "from a child"], check=True)
+    return {}
+
+
+def sleep(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    context.report(pid=os.getpid())
+    time.sleep(request.get("seconds", 600))
+    return {"pid": os.getpid()}
+
+
+def die(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    print("last words", flush=True)
+    os.kill(os.getpid(), getattr(signal, request["signal"]))
+    time.sleep(600)
+    return {}
+
+
+def leave(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    os._exit(request["status"])
+
+
+def fail(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    if request["kind"] == "user":
+        raise UserError("The corpus is empty.", hint="give a folder with text")
+    if request["kind"] == "exit":
+        sys.exit(3)
+    raise ValueError("two\nlines")
+
+
+def give(request: dict[str, Any], context: JobContext) -> Any:
+    return {
+        "nan": {"losses": {"held_out": float("nan")}},
+        "object": {"path": context.folder},
+        "list": [1],
+        "big": {"text": "x" * 3_000_000},
+    }[request["what"]]
+
+
+def keep(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    kept = context.keep("it", lambda: Kept(Path(request["path"])))
+    kept.uses += 1
+    if request.get("fail"):
+        raise UserError("no") if request["fail"] == "user" else RuntimeError("broken")
+    return {"uses": kept.uses}
+
+
+def grandchild(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    child = subprocess.Popen(["sleep", "600"])
+    context.report(pid=os.getpid(), child=child.pid)
+    time.sleep(600)
+    return {}
