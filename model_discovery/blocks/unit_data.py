@@ -1,6 +1,7 @@
 """What is known of a unit without running it: its contract as plain data, read from its source."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -111,6 +112,9 @@ class Unit(_Data):
     fills: Literal["auto", "manual"] = "auto"
     origin: str = "seed"
     papers: tuple[str, ...] = ()
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield None, self.id  # sources would bury every message
 
     @property
     def required_reads(self) -> tuple[str, ...]:

@@ -61,6 +61,10 @@ class UnitTree(BaseModel):
     root: Node
     units: dict[str, Unit]
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield None, self.root.unit
+        yield "units", sorted(self.units)
+
     # -- identity
 
     @cached_property

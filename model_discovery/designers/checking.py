@@ -1,0 +1,76 @@
+"""Judging a draft: the checks of the house, then whether it computes anything its parents do not."""
+
+from pathlib import Path
+from typing import Any
+
+from model_discovery.blocks.scales import get_scale
+from model_discovery.blocks.unit_tree import UnitTree
+from model_discovery.checks import check_tree
+from model_discovery.checks.report import CheckReport, Finding
+from model_discovery.designers.requests import DesignRequest, ParentDesign, SandboxLevel
+from model_discovery.sandbox import Limits, Outcome, Sandbox
+
+PRELOAD = ("torch", "model_discovery.checks.child", "model_discovery.designers.child")
+_COMPARISON = Limits(wall_seconds=60.0, memory_mb=2048)
+
+
+def open_sandbox(writable: Path, level: SandboxLevel = "auto") -> Sandbox:
+    """A sandbox with everything loaded that checking a design needs; a context manager."""
+    return Sandbox(writable=writable, level=level, preload=PRELOAD)
+
+
+class DesignCheck:
+    """Checks drafts in a sandbox.
+
+    Parameters
+    ----------
+    sandbox
+        Where the code runs.
+    folder
+        Below the sandbox's writable folder; every check gets a folder of its own in it.
+    """
+
+    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+        self._sandbox = sandbox
+        self._folder = folder
+
+    def __call__(self, tree: UnitTree, request: DesignRequest, number: int) -> CheckReport:
+        """The report of stages 1 to 7, and a finding ``same_function`` where a parent computes the same."""
+        folder = self._folder / f"attempt_{number}"
+        report = check_tree(tree, self._sandbox, folder=folder, scales=request.limits.scales)
+        if not report.ok or not request.parents:
+            return report
+        found = self._compare(tree, request, folder)
+        if found is None:
+            return report
+        return report.model_copy(update={"ok": False, "findings": (*report.findings, found)})
+
+    def _compare(self, tree: UnitTree, request: DesignRequest, folder: Path) -> Finding | None:
+        scale = min((get_scale(name) for name in request.limits.scales), key=lambda scale: scale.target)
+        asked: dict[str, Any] = {
+            "tree": tree.to_json(),
+            "others": [parent.unit_tree.to_json() for parent in request.parents],
+            "scale": scale.name,
+        }
+        outcome = self._sandbox.call(
+            "model_discovery.designers.child:same_function",
+            asked,
+            folder=folder / "compare",
+            limits=_COMPARISON,
+        )
+        return _finding(outcome, request.parents, scale.name)
+
+
+def _finding(outcome: Outcome, parents: tuple[ParentDesign, ...], scale: str) -> Finding | None:
+    if outcome.status != "ok" or outcome.value is None:
+        return Finding(check=outcome.status, where="comparison with the parents", measured=outcome.error)
+    same = [parent.name for parent, is_same in zip(parents, outcome.value["same"], strict=True) if is_same]
+    if not same:
+        return None
+    return Finding(
+        check="same_function",
+        where=f"scale {scale}",
+        measured=f"the same output as {same[0]}, weight for weight",
+        limit="another function than every parent's",
+        hint="the change has no effect at this width; change more",
+    )

@@ -1,0 +1,37 @@
+"""Names of designs: readable, and the same for the same structure."""
+
+import re
+from collections.abc import Collection
+
+from model_discovery.blocks.unit_tree import UnitTree
+
+_WORDS = 2
+_DIGITS = 4
+_PLAIN_BLOCKS = ("PreNormBlock", "MixerBlock")
+
+
+def snake_case(name: str) -> str:
+    """A class name in lower case: ``GatedDeltaNet`` is ``gated_delta_net``, ``S4D`` is ``s4d``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def design_name(tree: UnitTree, taken: Collection[str] = ()) -> str:
+    """A name such as ``mamba2_window_attention_7f3a``: the mixers, and the beginning of the structure hash.
+
+    Parameters
+    ----------
+    tree
+        The design.
+    taken
+        Names in use; more digits of the hash are shown until the name is free.
+    """
+    units = [unit for _, _, unit in tree.walk()]
+    wiring = [] if units[0].name in _PLAIN_BLOCKS else [snake_case(units[0].name.removesuffix("Block"))]
+    mixers = [unit.name for unit in units if unit.role == "sequence_mixer" and not unit.slots]
+    locals_ = [unit.name for unit in units if unit.role == "local_mixer"]
+    words = list(dict.fromkeys(snake_case(name) for name in mixers or locals_ or [units[0].name]))[:_WORDS]
+    stem = "_".join([*wiring[: 1 if len(words) < _WORDS else 0], *words])
+    digits = _DIGITS
+    while f"{stem}_{tree.structure_hash[:digits]}" in taken and digits < len(tree.structure_hash):
+        digits += 1
+    return f"{stem}_{tree.structure_hash[:digits]}"

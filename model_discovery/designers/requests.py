@@ -1,0 +1,104 @@
+"""What a designer is asked and what it answers."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from model_discovery.blocks.unit_tree import UnitTree
+from model_discovery.checks.report import Finding
+from model_discovery.errors import UserError, nearest
+
+Operator = Literal["scratch", "mutation", "crossover"]
+SandboxLevel = Literal["auto", "plain", "namespaces"]
+
+
+class NothingNew(UserError):
+    """A designer found no structure that does not exist yet."""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ParentDesign(_Data):
+    """A design to start from."""
+
+    name: str
+    unit_tree: UnitTree
+
+
+class Proposal(_Data):
+    """What a design is meant to be, in words.
+
+    ``changes`` has one entry a change, ``path`` is the slot path of the first one (``""``: the root, or the
+    whole block), ``papers`` are the arXiv ids that the changes draw on.
+    """
+
+    title: str
+    summary: str
+    changes: tuple[str, ...] = ()
+    operator: Operator
+    path: str = ""
+    papers: tuple[str, ...] = ()
+
+
+class DesignLimits(_Data):
+    """At which scales a design has to be possible, how often to try, and how to run what nobody has read."""
+
+    scales: tuple[str, ...] = ("0.1M",)
+    max_attempts: int = Field(4, ge=1)
+    sandbox: SandboxLevel = "auto"
+
+
+class DesignRequest(_Data):
+    """A request for one design. ``avoid`` holds the structure hashes that exist already."""
+
+    designer: str = "genetic"
+    instruction: str = ""
+    operator: Operator
+    parents: tuple[ParentDesign, ...] = ()
+    references: tuple[str, ...] = ()
+    limits: DesignLimits = DesignLimits()
+    seed: int = 0
+    avoid: tuple[str, ...] = ()
+
+
+class Attempt(_Data):
+    """One proposal that was checked, and what was found."""
+
+    structure_hash: str
+    ok: bool
+    findings: tuple[Finding, ...] = ()
+
+
+class DesignOutcome(_Data):
+    """The answer to a request: a valid design, or the attempts that led to none. ``sizes`` is by scale."""
+
+    status: Literal["valid", "abandoned"]
+    proposal: Proposal | None = None
+    unit_tree: UnitTree | None = None
+    structure_hash: str = ""
+    sizes: dict[str, dict[str, int]] = {}
+    attempts: tuple[Attempt, ...] = ()
+    seconds: float = 0.0
+
+
+def read_request(data: Any) -> DesignRequest:
+    """A request from plain data, its parents' trees checked; UserError says what is wrong where."""
+    try:
+        request = DesignRequest.model_validate(data)
+    except ValidationError as error:
+        raise bad_data("design request", error, DesignRequest.model_fields) from None
+    for parent in request.parents:
+        parent.unit_tree.validate_tree()
+    return request
+
+
+def bad_data(what: str, error: ValidationError, known: Any) -> UserError:
+    """The error for data that do not have the form of ``what``."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    near = (
+        nearest(str(first["loc"][-1]), known) if first["loc"] and first["type"] == "extra_forbidden" else ""
+    )
+    return UserError(f"Not a {what}: '{key}': {first['msg']}.{near}")
