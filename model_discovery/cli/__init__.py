@@ -6,7 +6,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line. Bad input ends with one clear error and exit code 2; --debug shows a traceback."""
+    """Run the command line. Bad input ends with one error line and exit code 2; --debug shows a traceback."""
     from model_discovery.cli.app import app
     from model_discovery.errors import EXIT_INTERRUPTED, UserError
 

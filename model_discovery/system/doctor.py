@@ -81,7 +81,7 @@ def _keys() -> list[Fact]:
     return [
         Fact(name.upper(), "set", True)
         if getattr(settings, name)
-        else Fact(name.upper(), "not set", False, f"for {use}: in the environment or .env (optional)")
+        else Fact(name.upper(), "not set", False, f"for {use}, in a later version; optional")
         for name, use in uses.items()
     ]
 

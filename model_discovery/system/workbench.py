@@ -10,7 +10,7 @@ from model_discovery.system.doctor import folder_or_error
 if TYPE_CHECKING:
     from model_discovery.blocks import UnitTree
     from model_discovery.checks import CheckReport
-    from model_discovery.verification import VerificationReport
+    from model_discovery.verification import VerificationReport, VerifyRequest
 
 FORMATS = ("torch",)
 
@@ -222,8 +222,8 @@ def prepare_data(recipe: str, *, scales: Sequence[str], corpus: str | None) -> I
     for name in scales:
         manifest = prepare(chosen, get_scale(name).name, data_dir)
         yield (
-            f"{recipe} for {name}: {manifest.train_tokens:,} training and {manifest.held_out_tokens:,} held-out tokens, "
-            f"vocabulary {manifest.vocab_size:,}, in {manifest.folder}"
+            f"{recipe} for {name}: {manifest.train_tokens:,} training and {manifest.held_out_tokens:,} "
+            f"held-out tokens, vocabulary {manifest.vocab_size:,}, in {manifest.folder}"
         )
     yield 'text: your own, at any time: model-discovery discover "…" --corpus FOLDER'
     yield (

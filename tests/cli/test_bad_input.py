@@ -1,0 +1,111 @@
+"""Bad input gets one clear line and exit code 2, before anything is trained."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+UNIT = '''
+import torch
+from torch import nn
+from model_discovery.blocks import GAU, UnitConfig, UnitContext
+
+
+class Peek(GAU):
+    """y = mean of everything, the future too.  Source: none.  Cost: O(T d)."""
+
+    role = "sequence_mixer"
+
+    class Config(UnitConfig):
+        pass
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.out = nn.Linear(ctx.width, ctx.width, bias=False)
+
+    def forward(self, x, z):
+        BODY
+'''
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "model_discovery.cli", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["discover", ""], ["instruction", "empty"]),
+        (["discover", "x", "--preset", "dmo"], ["Unknown preset 'dmo'", "Did you mean 'demo'?"]),
+        (["discover", "x", "--recipe", "gramar"], ["Unknown recipe 'gramar'", "grammar"]),
+        (["discover", "x", "--suite", "blmp"], ["Unknown suite 'blmp'", "blimp"]),
+        (["discover", "x", "--suite", "blimp"], ["blimp", "--blimp-dir"]),
+        (["discover", "x", "--selector", "posteror"], ["Unknown selector 'posteror'", "posterior"]),
+        (["discover", "x", "--verify-budget", "0.2M=3"], ["Unknown scale '0.2M'", "0.1M"]),
+        (["discover", "x", "--verify-budget", "lots"], ["--verify-budget", "0.1M=12"]),
+        (["discover", "x", "--verify-budget", "0.1M=0"], ["budget.runs.0.1M", "greater than 0"]),
+        (["discover", "x", "--design-budget", "-3"], ["budget.designs", "greater than 0"]),
+        (["discover", "x", "--set", "budget.desings=3"], ["budget.desings", "Did you mean 'designs'"]),
+        (["discover", "x", "--set", "seed_designs=[retnett]"], ["retnett", "Did you mean 'retnet'"]),
+        (["discover", "x", "--corpus", "missing"], ["missing"]),
+        (["discover", "x", "--name", "a/b"], ["'a/b'", "name"]),
+        (["discover", "--resume", "demo-9"], ["model_discovery.db"]),
+        (["verify", "retnett"], ["Unknown design 'retnett'", "retnet"]),
+        (["verify", "retnet", "--scale", "1M"], ["Unknown scale '1M'"]),
+        (["export", "retnet", "--format", "onnx"], ["Unknown format 'onnx'", "torch"]),
+        (["check", "missing.py"], ["missing.py"]),
+        (["tree", "list"], ["model_discovery.db", "discover"]),
+    ],
+)
+def test_one_clear_error_and_exit_code_two(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
+    assert not (tmp_path / "model_discovery.db").exists()
+
+
+@pytest.mark.parametrize("kind", ["empty", "binary", "small"])
+def test_a_corpus_that_cannot_be_used_is_refused(kind: str, tmp_path: Path) -> None:
+    contents = {"empty": b"", "binary": bytes(range(256)) * 100, "small": b"A few words only.\n"}
+    (tmp_path / "text.txt").write_bytes(contents[kind])
+    done = run("discover", "x", "--corpus", "text.txt", cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "text.txt" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "check"),
+    [
+        ("def broken(:\n", "source"),
+        ("import os\n" + UNIT.replace("BODY", "return x"), "source"),
+        (UNIT.replace("BODY", "return self.out(x.mean(1, keepdim=True).expand_as(x))"), "causality"),
+    ],
+)
+def test_a_block_file_that_breaks_a_rule_is_refused(source: str, check: str, tmp_path: Path) -> None:
+    (tmp_path / "unit.py").write_text(source)
+    done = run("check", "unit.py", cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"error {check}" in done.stdout or check == "source"
+    assert "Traceback" not in done.stderr
+    assert done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "check"),
+    [
+        ("\n        while True: pass", "timeout"),
+        ("blob = [torch.ones(2**28) for _ in range(10**6)]; return x + blob[0].sum()", "memory"),
+    ],
+)
+def test_a_block_file_that_eats_the_machine_is_refused(body: str, check: str, tmp_path: Path) -> None:
+    (tmp_path / "unit.py").write_text(UNIT.replace("BODY", body))
+    done = run("check", "unit.py", cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"error {check}" in done.stdout
