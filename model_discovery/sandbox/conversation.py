@@ -3,17 +3,18 @@
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections import deque
 from contextlib import suppress
 from typing import Any
 
 from model_discovery.sandbox.frames import Decoder, ProtocolError, encode
 from model_discovery.sandbox.outcome import STATUSES, Level, Outcome, Status
 from model_discovery.sandbox.process import ServerProcess
-from model_discovery.sandbox.spec import CallSpec, Report, unpack_report
+from model_discovery.sandbox.spec import ACCEPTED, CallSpec, Report, unpack_report
 
 BACKSTOP_SECONDS = 10.0  # after the wall limit: the server itself is stuck and is killed
 _CHUNK = 1 << 20
+_SHORTEST = 0.01
 _MAX_REPORT = 1 << 26
 _BY_SIGNAL: dict[int, tuple[Status, str]] = {
     signal.SIGXCPU: ("timeout", "used up its processor time"),
@@ -32,6 +33,11 @@ class Conversation:
         What to run.
     level
         Recorded in the outcome.
+
+    Raises
+    ------
+    OSError
+        The server died before it forked: nothing has run, so another server may be asked.
     """
 
     def __init__(self, server: ServerProcess, call: CallSpec, level: Level) -> None:
@@ -40,12 +46,24 @@ class Conversation:
         self._token = bytes.fromhex(call.token)
         self._decoder = Decoder(self._token)
         self._deadline = time.monotonic() + call.limits.wall_seconds + BACKSTOP_SECONDS
+        self._arrived: deque[dict[str, Any]] = deque()
         self._last: dict[str, Any] = {}
         self._damage = ""
         self._channel, child_end = socket.socketpair()
         self._report, server_end = socket.socketpair()
-        with child_end, server_end:
-            server.order(call, child_end, server_end)
+        try:
+            with child_end, server_end:
+                server.order(call, child_end, server_end)
+            self._await_fork()
+        except OSError:
+            self.close()
+            raise
+
+    def _await_fork(self) -> None:
+        """Wait for the child to exist. Raises OSError when the server has died or is stuck."""
+        self._report.settimeout(BACKSTOP_SECONDS)
+        if self._report.recv(len(ACCEPTED)) != ACCEPTED:
+            raise ConnectionResetError("the sandbox's server ended before it took the call")
 
     def send(self, payload: dict[str, Any]) -> None:
         """One frame to the child; a child that has ended does not hear it, and that is no error here."""
@@ -59,23 +77,26 @@ class Conversation:
         with suppress(OSError):
             self._channel.shutdown(socket.SHUT_WR)
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """The child's events as they come, until it has returned, failed or ended."""
-        while not self._last and not self._damage:
+    def next_event(self) -> dict[str, Any] | None:
+        """The child's next event, None once it has returned, failed or ended."""
+        while not self._arrived:
+            if self._last or self._damage:
+                return None
             self._channel.settimeout(self._remaining())
             try:
                 data = self._channel.recv(_CHUNK)
-            except OSError:  # reset or past the deadline: the report says which
-                return
+            except OSError:  # reset, or past the deadline: the report says which
+                return None
             if not data:
-                return
-            yield from self._events_in(data)
+                return None
+            self._take(data)
+        return self._arrived.popleft()
 
-    def _events_in(self, data: bytes) -> Iterator[dict[str, Any]]:
+    def _take(self, data: bytes) -> None:
         try:
             for frame in self._decoder.feed(data):
                 if isinstance(frame.get("event"), dict):
-                    yield frame["event"]
+                    self._arrived.append(frame["event"])
                 else:
                     self._last = frame
                     return
@@ -83,14 +104,20 @@ class Conversation:
             self._damage = str(error)
 
     def outcome(self) -> Outcome:
-        """How it ended. Call it after `events` has been exhausted."""
+        """How it ended; waits for the end."""
+        while self.next_event() is not None:
+            pass
         if self._damage:
             self.kill()
         report = self._read_report()
-        if report is None:
-            self._server.kill()
+        if report is not None:
+            return self._judge(report)
+        self._server.kill()
+        if self._remaining() > _SHORTEST:
             return Outcome("signal", error="the sandbox's server ended during the call", level=self._level)
-        return self._judge(report)
+        return Outcome(
+            "timeout", error="the sandbox's server did not answer and was killed", level=self._level
+        )
 
     def kill(self) -> None:
         """Have the server kill the child."""
@@ -149,7 +176,7 @@ class Conversation:
         return "exit", None, f"left with exit code {report.code} before it returned", ""
 
     def _remaining(self) -> float:
-        return max(0.01, self._deadline - time.monotonic())
+        return max(_SHORTEST, self._deadline - time.monotonic())
 
 
 def _status(name: object) -> Status:

@@ -51,7 +51,8 @@ class ServerProcess:
             )
         if me >= 0:
             os.close(me)
-        self._control.send(pack(spec))
+        with suppress(OSError):  # it may be dead already; `wait_ready` says why
+            self._control.send(pack(spec))
 
     @property
     def alive(self) -> bool:

@@ -7,13 +7,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from model_discovery.errors import UserError
+from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.sandbox.conversation import Conversation
 from model_discovery.sandbox.frames import TOKEN_BYTES
 from model_discovery.sandbox.levels import Arrangement, arrange
 from model_discovery.sandbox.outcome import Level, Limits, Outcome, SandboxFailure
 from model_discovery.sandbox.process import ServerProcess
 from model_discovery.sandbox.spec import CallSpec
+
+_ATTEMPTS = 3  # servers asked before a call is given up
 
 
 class Sandbox:
@@ -54,13 +56,12 @@ class Sandbox:
         devices: Sequence[Path] = (),
         builder: Literal["auto", "bwrap", "unshare"] = "auto",
     ) -> None:
-        self._writable = Path(writable)
-        self._writable.mkdir(parents=True, exist_ok=True)
-        self._writable = self._writable.resolve()
+        Path(writable).mkdir(parents=True, exist_ok=True)
+        self.writable = Path(writable).resolve()
         self._arrangement: Arrangement = arrange(
             level=level,
             builder=builder,
-            writable=self._writable,
+            writable=self.writable,
             readable=[_existing(path) for path in (*readable, *import_paths)],
             import_paths=[_existing(path) for path in import_paths],
             preload=tuple(preload),
@@ -120,7 +121,7 @@ class Sandbox:
         """
         conversation = self._converse(entry, request, folder, limits, readable)
         try:
-            for event in conversation.events():
+            while (event := conversation.next_event()) is not None:
                 if on_event is not None:
                     on_event(event)
             return conversation.outcome()
@@ -182,17 +183,24 @@ class Sandbox:
             limits=limits,
             token=os.urandom(TOKEN_BYTES).hex(),
         )
-        try:
-            conversation = Conversation(self._ready_server(), call, self.level)
-        except OSError:  # it died between the look and the order
-            conversation = Conversation(self._ready_server(), call, self.level)
+        conversation = self._fork(call)
         conversation.send({"request": request})
         return conversation
 
+    def _fork(self, call: CallSpec) -> Conversation:
+        """Have a child forked, by a new server if the old one turns out to be dead."""
+        for _ in range(_ATTEMPTS):
+            server = self._ready_server()
+            try:
+                return Conversation(server, call, self.level)
+            except OSError:
+                server.kill()
+        raise UserError(f"The sandbox's server died {_ATTEMPTS} times in a row.", exit_code=EXIT_FAILED)
+
     def _own_folder(self, folder: Path) -> Path:
         inside = Path(folder).resolve()
-        if not inside.is_relative_to(self._writable):
-            raise UserError(f"The folder '{folder}' is not below the sandbox's '{self._writable}'.")
+        if not inside.is_relative_to(self.writable):
+            raise UserError(f"The folder '{folder}' is not below the sandbox's '{self.writable}'.")
         inside.mkdir(parents=True, exist_ok=True)
         return inside
 
@@ -202,23 +210,21 @@ class Session:
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
-        self._events = conversation.events()
         self._outcome: Outcome | None = None
 
     def ask(self, message: dict[str, Any]) -> dict[str, Any]:
         """The child's answer to one message. Raises `SandboxFailure` when it ended instead."""
         if self._outcome is None:
             self._conversation.send({"message": message})
-            for event in self._events:
-                return event
+            answer = self._conversation.next_event()
+            if answer is not None:
+                return answer
         raise SandboxFailure(self._finish())
 
     def close(self) -> Outcome:
         """Tell the child that no message comes any more; how it ended, at the latest when its time is up."""
         if self._outcome is None:
             self._conversation.end_messages()
-            for _ in self._events:
-                pass
         return self._finish()
 
     def _finish(self) -> Outcome:

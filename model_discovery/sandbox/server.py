@@ -12,12 +12,14 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import replace
 
 from model_discovery.sandbox import child, kernel, mounts
 from model_discovery.sandbox.confine import default_memory_mb, standing_walls
 from model_discovery.sandbox.running import Running, kill_orphans
 from model_discovery.sandbox.spec import (
+    ACCEPTED,
     MAX_PACKET,
     CallSpec,
     Ready,
@@ -107,6 +109,8 @@ class Server:
             child.run(self._spec, call, channel, printed, server)
         os.close(channel)
         os.close(printed)
+        with suppress(OSError):  # the caller may be gone; the next look notices
+            os.write(report, ACCEPTED)
         self._running.append(Running(pid, call, self._spec.threads, output, report))
 
 
@@ -149,3 +153,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # everything is closed; taking torch apart would only cost time

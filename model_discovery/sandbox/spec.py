@@ -6,6 +6,7 @@ from typing import Any
 
 from model_discovery.sandbox.outcome import Limits
 
+ACCEPTED = b"+"  # the server's first byte on a report socket: the child has been forked
 MAX_PACKET = 128 * 1024  # bytes; specifications are small, requests travel on the call's own channel
 
 

@@ -1,0 +1,98 @@
+"""Ending badly, lying about the end, and talking."""
+
+import ctypes
+import json
+import os
+import signal
+import struct
+import sys
+import time
+
+
+def echo(request: dict, channel: object) -> dict:
+    return {"got": request}
+
+
+def events(request: dict, channel: object) -> dict:
+    for number in range(request["n"]):
+        channel.send({"number": number})
+    return {"sent": request["n"]}
+
+
+def conversation(request: dict, channel: object) -> dict:
+    """Answers until the caller has closed; may misbehave at a given message."""
+    count = 0
+    while (message := channel.receive()) is not None:
+        if message.get("do") == "exit":
+            os._exit(7)
+        if message.get("do") == "hang":
+            time.sleep(3600)
+        if message.get("do") == "raise":
+            raise ValueError("no")
+        count += 1
+        channel.send({"twice": 2 * message["value"], "start": request["start"]})
+    return {"answered": count}
+
+
+def end(request: dict, channel: object) -> dict:
+    way = request["way"]
+    if way == "os._exit":
+        os._exit(3)
+    if way == "os._exit 0":
+        os._exit(0)
+    if way == "sys.exit":
+        sys.exit("enough")
+    if way == "abort":
+        os.abort()
+    if way == "segfault":
+        ctypes.string_at(0)
+    if way == "raise":
+        raise ValueError("the width\nis wrong")
+    if way == "recursion":
+        end(request, channel)
+    if way == "interrupt":
+        raise KeyboardInterrupt
+    if way == "evil exception":
+        raise Evil
+    os.kill(os.getpid(), getattr(signal, way))
+    return {}
+
+
+class Evil(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even this")
+
+
+def not_json(request: dict, channel: object) -> object:
+    return {"a set": object()} if request["way"] == "object" else [1, 2]
+
+
+def forge(request: dict, channel: object) -> dict:
+    """Claim success on every descriptor there is, in every guise, then fail."""
+    body = json.dumps({"result": {"forged": True}}).encode()
+    frames = [body, struct.pack(">I", len(body)) + body, struct.pack(">I16s", len(body), bytes(16)) + body]
+    last = 3 if request["way"] == "output" else 256
+    for descriptor in range(1, last):
+        for frame in frames:
+            try:
+                os.write(descriptor, frame)
+            except OSError:
+                continue
+    os._exit(0)
+
+
+def deep(request: dict, channel: object) -> dict:
+    """An answer whose reading would exhaust the reader's stack."""
+    body = b'{"result": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    data = struct.pack(">I16s", len(body), channel._token) + body
+    while data:
+        data = data[os.write(channel._descriptor, data) :]
+    time.sleep(60)
+    return {}
+
+
+def huge(request: dict, channel: object) -> dict:
+    """The head of a frame larger than any frame may be."""
+    os.write(channel._descriptor, struct.pack(">I16s", 0xFFFFFFFF, channel._token))
+    time.sleep(60)
+    return {}

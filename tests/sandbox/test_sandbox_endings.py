@@ -1,0 +1,93 @@
+"""How a call can end, and that its end cannot be forged."""
+
+import pytest
+
+from model_discovery.sandbox import Limits
+
+SHORT = Limits(wall_seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("way", "status", "error"),
+    [
+        ("os._exit", "exit", "left with exit code 3 before it returned"),
+        ("os._exit 0", "exit", "left with exit code 0 before it returned"),
+        ("sys.exit", "exit", "SystemExit: enough"),
+        ("abort", "signal", "ended by SIGABRT"),
+        ("segfault", "signal", "ended by SIGSEGV"),
+        ("SIGKILL", "signal", "ended by SIGKILL"),
+        ("SIGTERM", "signal", "ended by SIGTERM"),
+        ("SIGXCPU", "timeout", "used up its processor time"),
+        ("raise", "error", "ValueError: the width"),
+        ("recursion", "error", "RecursionError: maximum recursion depth exceeded"),
+        ("interrupt", "error", "KeyboardInterrupt"),
+        ("evil exception", "error", "Evil: (its message cannot be shown: RuntimeError)"),
+    ],
+)
+def test_every_end_has_its_name(call, way, status, error):
+    outcome = call("endings:end", way=way)
+    assert (outcome.status, outcome.value) == (status, None), outcome
+    assert outcome.error.startswith(error)
+
+
+def test_an_error_brings_its_traceback(call):
+    outcome = call("endings:end", way="raise")
+    assert "the width\nis wrong" in outcome.traceback
+    assert 'sandbox_attacks/endings.py", line' in outcome.traceback
+
+
+def test_an_entry_that_does_not_exist_is_an_error_of_the_call(call):
+    assert "nothing_there" in call("endings:nothing_there").error
+
+
+@pytest.mark.parametrize("way", ["object", "list"])
+def test_a_result_has_to_be_json(call, way):
+    outcome = call("endings:not_json", way=way)
+    assert outcome.status == "error", outcome
+
+
+def test_results_printed_on_the_output_are_just_output(call):
+    outcome = call("endings:forge", way="output")
+    assert (outcome.status, outcome.value) == ("exit", None)
+    assert "forged" in outcome.output
+
+
+def test_results_written_to_every_descriptor_are_no_results(call):
+    outcome = call("endings:forge", way="everywhere")
+    assert (outcome.status, outcome.value) == ("error", None), outcome
+    assert "no frame of this call" in outcome.error
+
+
+@pytest.mark.parametrize("way", ["deep", "huge"])
+def test_an_answer_made_to_hurt_the_reader(call, way):
+    outcome = call(f"endings:{way}", SHORT)
+    assert (outcome.status, outcome.value) == ("error", None), outcome
+    assert outcome.wall_seconds < 3
+
+
+def test_events_arrive_in_order_and_large_requests_do_too(sandbox):
+    seen = []
+    folder = sandbox.writable / "events"
+    entry = "sandbox_attacks.endings:events"
+    request = {"n": 500, "ballast": "x" * 3_000_000}
+    outcome = sandbox.call(entry, request, folder=folder, limits=SHORT, on_event=seen.append)
+    assert outcome.value == {"sent": 500}
+    assert [event["number"] for event in seen] == list(range(500))
+
+
+def test_an_error_in_the_listener_ends_the_child(sandbox):
+    def listen(event):
+        raise ZeroDivisionError
+
+    folder = sandbox.writable / "listener"
+    with pytest.raises(ZeroDivisionError):
+        sandbox.call(
+            "sandbox_attacks.endings:events", {"n": 10**9}, folder=folder, limits=SHORT, on_event=listen
+        )
+    assert sandbox.call("sandbox_attacks.endings:echo", {}, folder=folder, limits=SHORT).ok
+
+
+def test_use_is_measured(call):
+    outcome = call("bombs:memory", Limits(wall_seconds=20, memory_mb=200), way="bytes", mb=100)
+    assert outcome.peak_memory_mb > 100
+    assert 0 < outcome.cpu_seconds < outcome.wall_seconds + 1

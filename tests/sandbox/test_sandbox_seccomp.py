@@ -1,0 +1,85 @@
+"""The filter program, run by a small interpreter: it decides alike on both machines."""
+
+import errno
+
+import pytest
+
+from model_discovery.sandbox import seccomp
+
+PID = 4242
+ALLOW = "allow"
+THREAD = 0x10000
+NUMBERS = {  # x86_64, aarch64
+    "read": (0, 63),
+    "openat": (257, 56),
+    "socket": (41, 198),
+    "clone": (56, 220),
+    "clone3": (435, 435),
+    "execve": (59, 221),
+    "kill": (62, 129),
+    "tgkill": (234, 131),
+    "prctl": (157, 167),
+    "fcntl": (72, 25),
+    "prlimit64": (302, 261),
+    "mount": (165, 40),
+    "exit_group": (231, 94),
+}
+CASES = [
+    ("read", (0,), ALLOW),
+    ("openat", (0,), ALLOW),
+    ("exit_group", (0,), ALLOW),
+    ("socket", (2,), errno.ENETDOWN),
+    ("execve", (0,), errno.ECHILD),
+    ("clone", (17,), errno.ECHILD),
+    ("clone", (THREAD | 0x100,), ALLOW),
+    ("clone3", (0,), errno.ENOSYS),
+    ("kill", (PID, 9), ALLOW),
+    ("kill", (1, 9), errno.EPERM),
+    ("kill", (2**32 - 1, 9), errno.EPERM),
+    ("tgkill", (PID, PID), ALLOW),
+    ("tgkill", (1, 1), errno.EPERM),
+    ("prctl", (15, 0), ALLOW),
+    ("prctl", (1, 0), errno.EPERM),
+    ("prctl", (4, 0), errno.EPERM),
+    ("fcntl", (3, 1), ALLOW),
+    ("fcntl", (3, 8), errno.EPERM),
+    ("fcntl", (3, 15), errno.EPERM),
+    ("prlimit64", (0,), ALLOW),
+    ("prlimit64", (PID + 1,), errno.EPERM),
+    ("mount", (0,), errno.EPERM),
+]
+
+
+def decide(program, arch, number, arguments):
+    """What the kernel's interpreter would answer."""
+    words = {0: number, 4: arch}
+    words |= {16 + 8 * index: value for index, value in enumerate(arguments)}
+    accumulator, position = 0, 0
+    while True:
+        code, if_true, if_false, value = program[position]
+        position += 1
+        if code == 0x20:
+            accumulator = words.get(value, 0)
+        elif code == 0x06:
+            return ALLOW if value == 0x7FFF0000 else value & 0xFFFF
+        else:
+            holds = {0x15: accumulator == value, 0x35: accumulator >= value, 0x45: bool(accumulator & value)}[
+                code
+            ]
+            position += if_true if holds else if_false
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize(("name", "arguments", "answer"), CASES)
+def test_decisions(machine, name, arguments, answer):
+    entry = seccomp._MACHINES[machine]
+    program = seccomp.build(entry, PID)
+    assert decide(program, entry.audit_arch, NUMBERS[name][entry.column], arguments) == answer
+
+
+def test_other_call_tables_are_refused():
+    entry = seccomp._MACHINES["x86_64"]
+    program = seccomp.build(entry, PID)
+    assert decide(program, 0x40000003, 3, ()) == errno.EPERM  # i386
+    assert decide(program, entry.audit_arch, 0x40000000 | 41, ()) == errno.EPERM  # x32
+    assert len(program) < 4096
