@@ -1,0 +1,81 @@
+"""Beginning a campaign: its row, and the human designs it grows from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from model_discovery.blocks.seed_designs import SeedDesign
+from model_discovery.config import CampaignConfig
+from model_discovery.design_tree import CampaignRow, DesignTree, NewDesign
+from model_discovery.errors import UserError, unknown
+from model_discovery.evolution.budgets import check_budget
+from model_discovery.evolution.operators import check_designers
+from model_discovery.evolution.selectors import get_selector
+
+
+def begin_campaign(
+    tree: DesignTree,
+    name: str,
+    *,
+    instruction: str,
+    config: CampaignConfig,
+    seeds: Mapping[str, SeedDesign],
+    versions: dict[str, Any],
+) -> CampaignRow:
+    """Create a campaign, after looking at everything in its configuration that this room can judge.
+
+    Parameters
+    ----------
+    seeds
+        Human designs by name; those that ``config.seed_designs`` names are used.
+    versions
+        Releases of what decides results.
+
+    Raises
+    ------
+    UserError
+        An empty instruction, an unknown selector, designer or seed design (with the nearest name), seeds
+        for a scale without a budget, a budget that leaves no run for a design, or a name that is taken.
+    """
+    check_campaign(instruction, config, seeds)
+    values = config.model_dump(mode="json")
+    row = tree.create_campaign(
+        name, instruction=instruction, config=values, seed=config.seed, versions=versions
+    )
+    add_seed_designs(tree, row.id, config, seeds)
+    return row
+
+
+def check_campaign(instruction: str, config: CampaignConfig, seeds: Mapping[str, SeedDesign]) -> None:
+    """Raise the `UserError` that `begin_campaign` would raise, and change nothing."""
+    if not instruction.strip():
+        raise UserError("The instruction is empty.", hint='say what to look for: "discover me a new model"')
+    get_selector(config.selector)
+    check_designers(config.designers)
+    for name in config.seed_designs:
+        if name not in seeds:
+            raise unknown("seed design", name, seeds)
+    for scale in config.ladder.seeds:
+        if scale not in config.scales:
+            raise unknown("scale in ladder.seeds (it has no budget)", scale, config.scales)
+    check_budget(config.budget.runs, len(set(config.seed_designs)))
+
+
+def add_seed_designs(
+    tree: DesignTree, campaign_id: int, config: CampaignConfig, seeds: Mapping[str, SeedDesign]
+) -> None:
+    """Add the human designs that are not in the tree yet: some may be, when a process was killed in
+    between.
+    """
+    present = {row.name for row in tree.designs(campaign_id)}
+    for name in dict.fromkeys(config.seed_designs):
+        if name not in present:
+            tree.add_design(campaign_id, _seed(seeds[name]))
+
+
+def _seed(design: SeedDesign) -> NewDesign:
+    papers = list(design.papers)
+    return NewDesign(
+        name=design.name, origin="seed", operator=None, status="valid",
+        proposal={"title": design.title, "summary": design.summary, "papers": papers},
+        unit_tree=design.tree.to_json(), structure_hash=design.tree.structure_hash,
+    )  # fmt: skip

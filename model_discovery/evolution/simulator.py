@@ -1,0 +1,235 @@
+"""A world in which whole campaigns take seconds: designs are numbers, training is a draw with realistic
+noise.
+
+Everything but the work is real: the controller, the tree, the requests and reports, the selectors.
+Selectors are compared here, budgets planned, and crashes tested by the thousand. All draws derive from what
+is drawn, so a campaign in this world is as repeatable as a real one.
+"""
+
+import importlib
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from model_discovery.blocks.seed_designs import SeedDesign
+from model_discovery.blocks.unit_data import ConfigField, Node, Unit
+from model_discovery.blocks.unit_tree import UnitTree
+from model_discovery.designers.requests import Attempt, DesignOutcome, DesignRequest, Proposal
+from model_discovery.engine import Job, JobProgress, JobResult
+from model_discovery.evolution.controller import WorkFunctions
+from model_discovery.seeds import derive
+from model_discovery.verification.report import (
+    Cost,
+    Evidence,
+    Measure,
+    Score,
+    Size,
+    VerificationReport,
+    VerifyRequest,
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """Facts of the simulated world, in nats per token; the defaults are near those of real small trainings.
+
+    Attributes
+    ----------
+    spread
+        Standard deviation of quality between human designs.
+    step_up, step_down, broken
+        A child is its parent's quality plus one of: an improvement of about ``step_up`` (probability
+        ``hit_rate``), a loss of about ``step_down``, or, with probability ``broken``, a large loss.
+    shift
+        What one scale shows of a design alone (ranks move with scale).
+    noise
+        Between seeds.
+    abandoned, untrainable
+        Probability that a design job brings nothing, and that a design diverges.
+    """
+
+    spread: float = 0.025
+    hit_rate: float = 0.25
+    step_up: float = 0.010
+    step_down: float = 0.020
+    broken: float = 0.10
+    shift: float = 0.010
+    noise: float = 0.004
+    abandoned: float = 0.08
+    untrainable: float = 0.03
+    level: float = 3.2
+    level_step: float = 0.25
+
+
+WORLD = World()
+FUNCTIONS = WorkFunctions(
+    design="model_discovery.evolution.simulator:run_design",
+    verify="model_discovery.evolution.simulator:run_verify",
+)
+_MIXERS = ("SimAttention", "SimRetention", "SimStateSpace", "SimDeltaRule", "SimRecurrence", "SimConvolution")
+
+
+# -- designs
+
+
+def simulated_seeds(count: int, seed: int = 0, world: World = WORLD) -> Mapping[str, SeedDesign]:
+    """Human designs of the simulated world, ``human_0`` onwards."""
+    rng = np.random.default_rng(derive(seed, "simulated seeds"))
+    designs = {}
+    for number, quality in enumerate(world.spread * rng.standard_normal(count)):
+        tree = simulated_tree(_MIXERS[number % len(_MIXERS)], float(quality), variant=number)
+        name = f"human_{number}"
+        designs[name] = SeedDesign(name, f"Human {number}", (), "a simulated human design", tree)
+    return designs
+
+
+def simulated_tree(mixer: str, quality: float, variant: int) -> UnitTree:
+    """A unit tree whose only unit carries its true quality."""
+    fields = {
+        "quality": ConfigField(kind="float", default=0.0),
+        "variant": ConfigField(kind="int", default=-1),
+    }
+    unit = Unit(id=f"{mixer}_00000000", name=mixer, role="block", source="", fields=fields)
+    config = {"quality": float(f"{quality:.9g}"), "variant": variant}
+    return UnitTree(root=Node(unit=unit.id, config=config), units={unit.id: unit})
+
+
+def true_quality(unit_tree: UnitTree) -> float:
+    """What a design of the simulated world is worth at every scale, in nats per token."""
+    return float(unit_tree.root.config["quality"] or 0.0)
+
+
+def run_design(request: dict[str, Any], context: object) -> dict[str, Any]:
+    """The simulated designer; an engine function."""
+    asked = DesignRequest.model_validate(request)
+    rng = np.random.default_rng(asked.seed)
+    if rng.random() < WORLD.abandoned:
+        attempt = Attempt(structure_hash="", ok=False, findings=())
+        return DesignOutcome(status="abandoned", attempts=(attempt,), seconds=0.0).model_dump(mode="json")
+    parents = [parent.unit_tree for parent in asked.parents]
+    quality = float(np.mean([true_quality(tree) for tree in parents])) if parents else -WORLD.spread
+    mixers = [next(iter(tree.units.values())).name for tree in parents] or list(_MIXERS)
+    tree = simulated_tree(str(rng.choice(mixers)), quality + _step(rng), variant=int(rng.integers(2**31)))
+    proposal = Proposal(
+        title="a simulated design", summary="", changes=(), operator=asked.operator, path="", papers=()
+    )
+    return DesignOutcome(
+        status="valid", proposal=proposal, unit_tree=tree, structure_hash=tree.structure_hash, sizes={},
+        attempts=(Attempt(structure_hash=tree.structure_hash, ok=True, findings=()),), seconds=0.0,
+    ).model_dump(mode="json")  # fmt: skip
+
+
+def _step(rng: np.random.Generator) -> float:
+    draw, size = rng.random(), abs(rng.standard_normal())
+    if draw < WORLD.hit_rate:
+        return float(WORLD.step_up * size)
+    if draw < WORLD.hit_rate + WORLD.broken:
+        return float(-10 * WORLD.step_down * size)
+    return float(-WORLD.step_down * size)
+
+
+# -- verifications
+
+
+def run_verify(request: dict[str, Any], context: object) -> dict[str, Any]:
+    """The simulated trainer; an engine function."""
+    asked = VerifyRequest.model_validate(request)
+    structure = asked.unit_tree.structure_hash
+    tokens = asked.recipe.tokens_for(asked.scale)
+    evidence = Evidence(
+        request_hash=asked.hash, structure_hash=structure, code_hash=structure, recipe_hash=asked.recipe.hash,
+        seed=asked.seed, tokens=tokens,
+    )  # fmt: skip
+    if _draw(structure, "diverges").random() < WORLD.untrainable:
+        return VerificationReport(
+            status="diverged", error="loss rose above its start", design=asked.design, scale=asked.scale,
+            evidence=evidence,
+        ).model_dump(mode="json")  # fmt: skip
+    loss = simulated_loss(asked.unit_tree, asked.scale, asked.seed)
+    million = float(asked.scale.removesuffix("M"))
+    size = Size(total=int(1.5e6 * million), non_embedding=int(1e6 * million), width=64, n_blocks=2)
+    accuracy = min(0.99, max(0.0, 0.7 + 2 * (WORLD.level - loss)))
+    accuracy += 0.01 * _draw(structure, asked.scale, asked.seed, "accuracy").standard_normal()
+    return VerificationReport(
+        status="ok", design=asked.design, scale=asked.scale, size=size, evidence=evidence,
+        held_out=Measure(value=loss, stderr=0.012), bits_per_byte=Measure(value=loss / 3, stderr=0.004),
+        scores={suite: Score(value=accuracy, stderr=0.01, n=2400, chance=0.5) for suite in asked.suites},
+        cost=Cost(train_seconds=20.0 * million), curve=((tokens // 2, loss + 0.5), (tokens, loss)),
+    ).model_dump(mode="json")  # fmt: skip
+
+
+def simulated_loss(unit_tree: UnitTree, scale: str, seed: int | None) -> float:
+    """Held-out nats per token of one training, or its mean over seeds for ``seed=None``."""
+    structure = unit_tree.structure_hash
+    million = float(scale.removesuffix("M"))
+    shift = WORLD.shift * float(_draw(structure, scale, "shift").standard_normal())
+    noise = 0.0 if seed is None else float(_draw(structure, scale, seed, "noise").standard_normal())
+    level = WORLD.level - WORLD.level_step * math.log10(million / 0.1)
+    return level - true_quality(unit_tree) - shift + WORLD.noise * noise
+
+
+def _draw(*names: str | int) -> np.random.Generator:
+    return np.random.default_rng(derive(0, "simulated world", *names))
+
+
+# -- engine
+
+
+class InlineEngine:
+    """Runs jobs in this process, some ``places`` at a time, and lets them finish in a random order.
+
+    Parameters
+    ----------
+    places
+        How many jobs are running; the others wait.
+    seed
+        Of the order of completion, which must change nothing.
+    lose
+        Whether a job's worker dies, from the job and how often it did already; for tests.
+    """
+
+    def __init__(
+        self, places: int = 1, seed: int = 0, lose: Callable[[Job, int], bool] | None = None
+    ) -> None:
+        self.places = places
+        self._rng = np.random.default_rng(seed)
+        self._queue: deque[Job] = deque()
+        self._lose = lose or (lambda job, times: False)
+        self._lost: dict[int, int] = {}
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+        self._queue.append(job)
+
+    def wait(self, timeout: float | None = None) -> list[JobResult | JobProgress]:
+        """Results of the jobs that end now: none or one when polled (``timeout=0``), else one while any
+        runs.
+        """
+        if not self._queue or (timeout == 0 and self._rng.random() < 0.5):
+            return []
+        position = int(self._rng.integers(min(self.places, len(self._queue))))
+        job = self._queue[position]
+        del self._queue[position]
+        return [self._finish(job)]
+
+    def _finish(self, job: Job) -> JobResult:
+        times = self._lost.get(job.id, 0)
+        if self._lose(job, times):
+            self._lost[job.id] = times + 1
+            return JobResult(id=job.id, status="lost", value=None, error="killed", traceback="", seconds=0.0)
+        module, _, name = job.function.partition(":")
+        function = getattr(importlib.import_module(module), name)
+        try:
+            value = function(job.request, None)
+        except Exception as error:  # the boundary that a worker process is elsewhere: recorded and named
+            message = f"{type(error).__name__}: {error}"
+            return JobResult(id=job.id, status="failed", value=None, error=message, traceback="", seconds=0.0)
+        return JobResult(id=job.id, status="done", value=value, error="", traceback="", seconds=0.0)
+
+    def close(self, kill: bool = False) -> None:
+        """Forget what is queued."""
+        self._queue.clear()
