@@ -17,6 +17,7 @@ TOLERANCE = 0.05
 _DEPTH_WEIGHT = 0.1
 _WIDTH_STEPS = (16, 8, 4)
 _WIDEST = 4
+_LEAST_DEPTH = 2  # a block that is not repeated is hardly tested, and a hybrid over layers needs two
 # What a constructor raises for a width that does not suit it (heads that do not divide it, and the like).
 _UNSUITED = (ValueError, RuntimeError, AssertionError, ArithmeticError)
 
@@ -40,24 +41,25 @@ def size_block(tree: UnitTree, scale: Scale) -> Sizing:
     """Width and number of blocks for ``scale``, non-embedding parameters within 5 % of its target.
 
     The scale's width is kept when a depth between half and twice the reference depth fits; otherwise widths
-    are scanned in steps of 16 (then 8 and 4), for the least ``|ln(P / target)| + 0.1 |ln(n / n_ref)|``. Runs
-    the units' constructors: only for code that is trusted, or in the sandbox.
+    are scanned in steps of 16 (then 8 and 4), for the least ``|ln(P / target)| + 0.1 |ln(n / n_ref)|``. A
+    single block is taken only where nothing deeper fits. Runs the units' constructors: only for code that is
+    trusted, or in the sandbox.
 
     Raises
     ------
     SizingError
         Nothing fits; says what came nearest.
     """
-    search = _Search(tree.validate_tree(), scale)
-    kept = search.first_fitting(search.estimates(scale.width), _distance)
-    if kept is not None:
-        return kept
-    for step in _WIDTH_STEPS:
-        found = [sizing for width in search.widths(step) for sizing in search.estimates(width)]
-        fitting = search.first_fitting(found, lambda sizing: _score(sizing, scale))
-        if fitting is not None:
-            return fitting
-    raise search.failure()
+    tree.validate_tree()
+    half = math.ceil(scale.n_blocks / 2)
+    search = _Search(tree, scale, max(_LEAST_DEPTH, half))
+    found = search.run()
+    if found is None and half < _LEAST_DEPTH:
+        search = _Search(tree, scale, half)
+        found = search.run()
+    if found is None:
+        raise search.failure()
+    return found
 
 
 def count_non_embedding(tree: UnitTree, width: int, n_blocks: int) -> int:
@@ -71,9 +73,10 @@ def count_non_embedding(tree: UnitTree, width: int, n_blocks: int) -> int:
 class _Search:
     """Sizes of one tree at one scale: estimated from few blocks, counted in full before they are believed."""
 
-    def __init__(self, tree: UnitTree, scale: Scale) -> None:
+    def __init__(self, tree: UnitTree, scale: Scale, least_depth: int) -> None:
         self._tree = tree
         self._scale = scale
+        self._depths = least_depth, 2 * scale.n_blocks
         self._refusal: Exception | None = None
         self._nearest: Sizing | None = None
 
@@ -83,6 +86,18 @@ class _Search:
         by_hand = any(unit.fills == "manual" for _, _, unit in self._tree.walk())
         return self._scale.n_blocks if by_hand else 1
 
+    def run(self) -> Sizing | None:
+        """The size by the rules, or ``None``."""
+        kept = self.first_fitting(self.estimates(self._scale.width), _distance)
+        if kept is not None:
+            return kept
+        for step in _WIDTH_STEPS:
+            found = [sizing for width in self.widths(step) for sizing in self.estimates(width)]
+            fitting = self.first_fitting(found, lambda sizing: _score(sizing, self._scale))
+            if fitting is not None:
+                return fitting
+        return None
+
     def estimates(self, width: int) -> list[Sizing]:
         """The depths whose estimates enclose the target, within half and twice the reference depth."""
         try:
@@ -90,7 +105,7 @@ class _Search:
         except _UNSUITED as error:
             self._refusal = error
             return []
-        low, high = math.ceil(self._scale.n_blocks / 2), 2 * self._scale.n_blocks
+        low, high = self._depths
         guess = (self._scale.target - width) / per_block
         depths = {min(high, max(low, depth)) for depth in (math.floor(guess), math.ceil(guess))}
         return [self._sizing(width, depth, round(width + depth * per_block)) for depth in sorted(depths)]
@@ -133,8 +148,8 @@ class _Search:
             per_block = self._per_block(scale.width)
         except _UNSUITED:
             per_block = scale.target / scale.n_blocks
-        least = scale.target / (2 * scale.n_blocks) / per_block
-        most = scale.target / math.ceil(scale.n_blocks / 2) / per_block
+        low, high = self._depths
+        least, most = scale.target / high / per_block, scale.target / low / per_block
         start = scale.width * min(least, math.sqrt(least))
         stop = scale.width * min(_WIDEST, max(most, math.sqrt(most)))
         return list(

@@ -73,6 +73,14 @@ def test_widths_are_scanned_in_steps_of_16_first() -> None:
     assert 3 <= sizing.n_blocks <= 12
 
 
+def test_a_single_block_only_where_nothing_deeper_fits() -> None:
+    scale = get_scale("0.1M")
+    wide = size_block(alone(block_source("self.w = nn.Linear(ctx.width, 20 * ctx.width)")), scale)
+    assert wide.n_blocks >= 2
+    fixed = size_block(alone(block_source("self.w = nn.Linear(96, 1024)")), scale)
+    assert fixed.n_blocks == 1
+
+
 def test_widths_that_units_refuse_are_left_out() -> None:
     body = "assert ctx.width % 32 == 0; self.w = nn.Linear(ctx.width, 40 * ctx.width)"
     assert size_block(alone(block_source(body)), get_scale("31M")).width % 32 == 0
