@@ -1,4 +1,4 @@
-"""Judging a draft: the checks of the house, then whether it computes anything its parents do not."""
+"""Judging a draft: the checks of the house, then whether it is what it says and not what its parents are."""
 
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,13 @@ class DesignCheck:
         self._folder = folder
 
     def __call__(self, tree: UnitTree, request: DesignRequest, number: int) -> CheckReport:
-        """The report of stages 1 to 7, and a finding ``same_function`` where a parent computes the same."""
+        """The report of stages 1 to 7, and what the comparison at the smallest scale found.
+
+        ``same_function``: a parent computes the same. ``absent_unit``: a unit of the tree is in no block.
+        """
         folder = self._folder / f"attempt_{number}"
         report = check_tree(tree, self._sandbox, folder=folder, scales=request.limits.scales)
-        if not report.ok or not request.parents:
+        if not report.ok:
             return report
         found = self._compare(tree, request, folder)
         if found is None:
@@ -53,7 +56,7 @@ class DesignCheck:
             "scale": scale.name,
         }
         outcome = self._sandbox.call(
-            "model_discovery.designers.child:same_function",
+            "model_discovery.designers.child:compare",
             asked,
             folder=folder / "compare",
             limits=_COMPARISON,
@@ -64,6 +67,14 @@ class DesignCheck:
 def _finding(outcome: Outcome, parents: tuple[ParentDesign, ...], scale: str) -> Finding | None:
     if outcome.status != "ok" or outcome.value is None:
         return Finding(check=outcome.status, where="comparison with the parents", measured=outcome.error)
+    if absent := outcome.value["absent"]:
+        return Finding(
+            check="absent_unit",
+            where=f"scale {scale}",
+            measured=f"{absent[0]} is in no block of the model",
+            limit="every unit of the tree is used",
+            hint="fewer parameters in a block leave room for more blocks",
+        )
     same = [parent.name for parent, is_same in zip(parents, outcome.value["same"], strict=True) if is_same]
     if not same:
         return None

@@ -1,5 +1,6 @@
-"""The sandbox's entry: does a design compute anything that others do not?"""
+"""The sandbox's entry: does a design use all of its units, and compute anything that others do not?"""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,36 +16,43 @@ _VOCABULARY = 61
 _STIR = 0.1
 
 
-def same_function(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
-    """Whether ``tree`` and each of ``others`` are the same model at ``scale``, to every weight and logit.
+def compare(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """Compare ``tree`` with ``others`` at ``scale``.
 
-    Two structures may differ on paper only: a head width that a narrow model cannot have, a window longer
-    than the context. Training both would give the same numbers twice.
+    Returns
+    -------
+    dict
+        ``same``: for each of the others whether it is the same model to every weight and logit. Structures
+        may differ on paper only: a head width that a narrow model cannot have, a window longer than the context.
+        ``absent``: units of the tree that are in no block of the model, such as the second mixer of a hybrid
+        of one block.
     """
     scale = get_scale(request["scale"])
     mine = _fingerprint(UnitTree.from_json(request["tree"]), scale)
     others = [_fingerprint(UnitTree.from_json(other), scale) for other in request["others"]]
-    return {"same": [_equal(mine, other) for other in others]}
+    return {"same": [mine.equals(other) for other in others], "absent": list(mine.absent)}
 
 
-Fingerprint = tuple[dict[str, tuple[int, ...]], Tensor]
+@dataclass(frozen=True)
+class _Fingerprint:
+    shapes: dict[str, tuple[int, ...]]
+    logits: Tensor
+    absent: tuple[str, ...]
+
+    def equals(self, other: "_Fingerprint") -> bool:
+        return self.shapes == other.shapes and torch.equal(self.logits, other.logits)
 
 
 @torch.no_grad()
-def _fingerprint(tree: UnitTree, scale: Scale) -> Fingerprint:
+def _fingerprint(tree: UnitTree, scale: Scale) -> _Fingerprint:
     size = size_block(tree, scale)
-    model = LanguageModel(
-        tree, vocab_size=_VOCABULARY, width=size.width, n_blocks=size.n_blocks, seed=0
-    ).eval()
+    model = LanguageModel(tree, vocab_size=_VOCABULARY, width=size.width, n_blocks=size.n_blocks).eval()
     generator = torch.Generator().manual_seed(0)
-    for (
-        parameter
-    ) in model.parameters():  # gates that start closed are opened, so that nothing hides behind them
+    for parameter in model.parameters():
+        # Gates that start closed are opened, so that no difference hides behind them.
         parameter.add_(_STIR * torch.randn(parameter.shape, generator=generator))
     tokens = torch.randint(_VOCABULARY, (1, scale.context), generator=generator)
+    present = {type(module).__name__ for module in model.blocks.modules()}
+    absent = sorted({unit.name for _, _, unit in tree.walk()} - present)
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    return shapes, model(tokens).logits
-
-
-def _equal(mine: Fingerprint, other: Fingerprint) -> bool:
-    return mine[0] == other[0] and torch.equal(mine[1], other[1])
+    return _Fingerprint(shapes, model(tokens).logits, tuple(absent))
