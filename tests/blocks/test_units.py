@@ -16,8 +16,8 @@ from model_discovery.blocks.unit_data import ConfigField, Scalar
 UNITS = seed_units()
 MIXERS = [name for name, unit in UNITS.items() if unit.role in ("sequence_mixer", "local_mixer")]
 EXPECTED = {
-    "sequence_mixer": """GatedConvolution GatedDeltaNet GatedLinearAttention Hyena LinearAttention LocalThenMixer
-        Mamba2 MinGRU ParallelMixers RGLRU Retention RotaryAttention S4D WindowAttention""",
+    "sequence_mixer": """GatedConvolution GatedDeltaNet GatedLinearAttention Hyena LinearAttention
+        LocalThenMixer Mamba2 MinGRU ParallelMixers RGLRU Retention RotaryAttention S4D WindowAttention""",
     "local_mixer": "ShortConvolution TokenShift",
     "channel_mixer": "GatedMLP MLP SquaredReLU",
     "norm": "LayerNorm RMSNorm",

@@ -39,7 +39,7 @@ def scalar_decay(
         queries, keys, values = (chunk_time(widen(x), chunk) for x in (q, k, v))
         scores = queries @ keys.transpose(-1, -2)
         if log_decay is None:
-            y = scores.tril() @ values
+            y = scores.tril_() @ values
             states = chunk_states(keys.transpose(-1, -2) @ values, None)
         else:
             total = chunk_time(bounded_log_decay(log_decay), chunk).cumsum(-1)
@@ -47,7 +47,7 @@ def scalar_decay(
             queries = queries * total.exp().unsqueeze(-1)
             keys = keys * (total[..., -1:] - total).exp().unsqueeze(-1)
             states = chunk_states(keys.transpose(-1, -2) @ values, total[..., -1, None, None].exp())
-        y = y + queries @ states
+        y = y.add_(queries @ states)
     return y.flatten(2, 3)[:, :, :length].to(v.dtype)
 
 
@@ -84,10 +84,10 @@ def channel_decay(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, *, chunk: 
         keys = keys * (centre - total).exp()
         # The future half of the scores may overflow; it is overwritten, and its gradient is zero.
         future = torch.ones(chunk, chunk, dtype=torch.bool, device=q.device).triu(1)
-        y = (queries @ keys.transpose(-1, -2)).masked_fill(future, 0.0) @ values
+        y = (queries @ keys.transpose(-1, -2)).masked_fill_(future, 0.0) @ values
         updates = (keys * (last - centre).exp()).transpose(-1, -2) @ values
         states = chunk_states(updates, last.transpose(-1, -2).exp())
-        y = y + (queries * centre.exp()) @ states
+        y = y.add_((queries * centre.exp()) @ states)
     return y.flatten(2, 3)[:, :, :length].to(v.dtype)
 
 
@@ -96,8 +96,9 @@ def pair_decay(total: Tensor) -> Tensor:
 
     Masked before the exponential: the future half would overflow, and its gradient would be no number.
     """
-    future = torch.ones(total.shape[-1], total.shape[-1], dtype=torch.bool, device=total.device).triu(1)
-    return (total.unsqueeze(-1) - total.unsqueeze(-2)).masked_fill(future, float("-inf")).exp()
+    size = total.shape[-1]
+    future = torch.full((size, size), float("-inf"), dtype=total.dtype, device=total.device).triu(1)
+    return (total.unsqueeze(-1) - total.unsqueeze(-2)).add_(future).exp_()
 
 
 def chunk_states(updates: Tensor, decay: Tensor | None) -> Tensor:

@@ -46,7 +46,7 @@ def delta_rule(
         strength = chunk_time(widen(beta), chunk)
         total = chunk_time(bounded_log_decay(log_decay), chunk).cumsum(-1)
         decay, since_start = pair_decay(total), total.exp().unsqueeze(-1)
-        overlap = (keys @ keys.transpose(-1, -2) * decay * strength.unsqueeze(-1)).tril(-1)
+        overlap = (keys @ keys.transpose(-1, -2) * decay * strength.unsqueeze(-1)).tril_(-1)
         # The inverse is C x C, smaller than the right-hand side (C x (K + V)): solving for it is the
         # cheaper way.
         inverse = torch.linalg.solve_triangular(
@@ -55,7 +55,8 @@ def delta_rule(
         written, erased = inverse @ values, inverse @ (keys * since_start)
         to_end = (keys * (total[..., -1:] - total).exp().unsqueeze(-1)).transpose(-1, -2)
         written, states = _carry(written, erased, to_end, total[..., -1, None, None].exp())
-        y = (queries @ keys.transpose(-1, -2) * decay) @ written + (queries * since_start) @ states
+        y = (queries @ keys.transpose(-1, -2) * decay) @ written
+        y = y.add_((queries * since_start) @ states)
     return y.flatten(2, 3)[:, :, :length].to(v.dtype)
 
 

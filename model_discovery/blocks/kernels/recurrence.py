@@ -41,5 +41,5 @@ def diagonal_recurrence(decay: Tensor, inputs: Tensor) -> Tensor:
             state = torch.addcmul(b, a, state)
             before.append(state)
         carried = torch.stack(before, dim=1).unsqueeze(2)
-        states = torch.addcmul(torch.stack(local, dim=2), torch.stack(fade, dim=2), carried)
+        states = torch.stack(local, dim=2).addcmul_(torch.stack(fade, dim=2), carried)
     return states.flatten(1, 2)[:, :length].to(inputs.dtype)

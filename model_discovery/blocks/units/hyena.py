@@ -16,8 +16,8 @@ class Hyena(GAU):
     """Order-2 Hyena operator: two gates around a long implicit convolution::
 
         u, b, c = conv_3(W_u x, W_b x, W_c x)
-        K_t = MLP(features of t / reach) exp(-rate t)                       (sine activations, a rate per
-        channel) y = W_o (c * (conv(b * u, K) + D (b * u)))
+        K_t = MLP(features of t / reach) exp(-rate t)       (sine activations, a rate per channel)
+        y = W_o (c * (conv(b * u, K) + D (b * u)))
 
     ``reach`` is the length that the features of time are scaled to; the kernel goes on beyond it.
 

@@ -11,9 +11,8 @@ from model_discovery.blocks.kernels import head_count, merge_heads, scalar_decay
 class LinearAttention(GAU):
     """Kernelised attention with a running sum, no decay and no positions::
 
-        f(u) = elu(u) + 1
-        y_t = W_o concat_h  f(q_t) S_t / (f(q_t) n_t),   S_t = sum_{s<=t} f(k_s) v_s^T,   n_t = sum_{s<=t}
-        f(k_s)
+        f(u) = elu(u) + 1,   S_t = sum_{s<=t} f(k_s) v_s^T,   n_t = sum_{s<=t} f(k_s)
+        y_t = W_o concat_h  f(q_t) S_t / (f(q_t) n_t)
 
     Source: Katharopoulos 2020, arXiv 2006.16236.
     Cost: O(T d d_h) time, a state of d d_h numbers, 4 d^2 parameters.

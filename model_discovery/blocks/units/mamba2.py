@@ -20,9 +20,9 @@ from model_discovery.blocks.kernels import (
 class Mamba2(GAU):
     """Selective state space in its attention-like form (SSD)::
 
-        u, B, C = silu(conv(W_u x, W_B x, W_C x)),   dt = softplus(W_dt x + b),   a = exp(-exp(A) dt)  
-        (per head) S_t = a_t S_{t-1} + B_t (dt_t u_t)^T,        o_t = C_t S_t + D u_t                      
-               (B, C shared) y = W_o norm(o * silu(W_z x))
+        u, B, C = silu(conv(W_u x, W_B x, W_C x)),   dt = softplus(W_dt x + b),   a = exp(-exp(A) dt)
+        S_t = a_t S_{t-1} + B_t (dt_t u_t)^T,   o_t = C_t S_t + D u_t       (a, D per head; B, C shared)
+        y = W_o norm(o * silu(W_z x))
 
     At the start ``exp(A)`` is uniform in [1, 16] and ``dt`` log-uniform in [0.001, 0.1].
 
@@ -35,14 +35,14 @@ class Mamba2(GAU):
     class Config(UnitConfig):
         expansion: float = Field(2.0, ge=0.5, le=4, description="inner width / model width")
         state: int = Field(64, ge=4, le=256, description="state size of a channel")
-        head_dim: int = Field(32, ge=8, le=256, description="wanted width of a head")
+        head_dim: int = Field(64, ge=8, le=256, description="wanted width of a head; narrow models keep four")
         kernel: int = Field(4, ge=1, le=16, description="reach of the short convolution, in steps")
 
     def __init__(self, ctx: UnitContext):
         super().__init__(ctx)
         config = ctx.config
         inner = ctx.multiple_of(16, ctx.width * config.expansion)
-        self.n_heads = head_count(inner, config.head_dim)
+        self.n_heads = head_count(inner, config.head_dim, least=4)
         self.widths = (inner, inner + 2 * config.state, self.n_heads)
         self.parts = (inner, config.state, config.state)
         self.inputs = nn.Linear(ctx.width, sum(self.widths), bias=False)
