@@ -14,6 +14,7 @@ VerificationStatus = Literal[
     "ok", "diverged", "non_finite", "corrupt_checkpoint", "untrained", "timeout", "memory", "failed"
 ]
 STATUSES: tuple[str, ...] = get_args(VerificationStatus)
+CURVE_POINTS = 500
 
 
 class _Frozen(BaseModel):
@@ -68,17 +69,17 @@ class Size(_Frozen):
 
 
 class Measure(_Frozen):
-    """A loss with its standard error over evaluation windows."""
+    """A loss with its standard error over evaluation windows, ``None`` over a single one."""
 
     value: FiniteFloat
-    stderr: FiniteFloat
+    stderr: FiniteFloat | None
 
 
 class Score(_Frozen):
-    """An accuracy over ``n`` items with its standard error, and what guessing reaches."""
+    """An accuracy over ``n`` items, its standard error (``None`` over a single one), and chance level."""
 
     value: FiniteFloat
-    stderr: FiniteFloat
+    stderr: FiniteFloat | None
     n: int
     chance: float
 
@@ -91,7 +92,7 @@ class Cost(_Frozen):
     train_seconds, tokens_per_second
         Wall time of the training steps alone, over all sittings; and the speed it means.
     cpu_seconds
-        Processor time of everything that ran in the sandbox in this sitting: training, reloading, scoring.
+        Processor time of this sitting: training, reloading and scoring, in the sandbox and around it.
     wall_seconds
         From the request to the report, in this sitting.
     peak_memory_mb
@@ -170,7 +171,7 @@ class VerificationReport(_Frozen):
     held_out: Measure | None = None
     bits_per_byte: Measure | None = None
     unigram: FiniteFloat | None = None
-    curve: tuple[tuple[int, FiniteFloat], ...] = Field((), max_length=500)
+    curve: tuple[tuple[int, FiniteFloat], ...] = Field((), max_length=CURVE_POINTS)
     held_out_curve: tuple[tuple[int, FiniteFloat], ...] = ()
     scores: dict[str, Score] = {}
     cost: Cost = Cost()

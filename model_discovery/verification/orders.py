@@ -1,0 +1,85 @@
+"""What the worker asks of the sandboxed process, and its answers: from untrusted code, so validated."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveInt
+
+from model_discovery.verification.recipes import Recipe
+from model_discovery.verification.report import CURVE_POINTS, Size, VerificationStatus
+
+MODEL_FOLDER = "model"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainOrder(_Frozen):
+    """Train this tree on this prepared data, in the child's own folder.
+
+    Attributes
+    ----------
+    tree
+        The design as JSON.
+    data
+        Folder of the prepared data.
+    identity
+        Of the whole request, so that only its own checkpoints are gone on with.
+    probe_tokens
+        Held-out tokens of the losses taken during training and compared after reloading.
+    """
+
+    tree: dict[str, Any]
+    scale: str
+    recipe: Recipe
+    data: str
+    seed: NonNegativeInt
+    identity: str
+    probe_tokens: PositiveInt
+
+
+class TrainAnswer(_Frozen):
+    """How training ended; ``weights_hash`` and ``probe_loss`` where it ended well."""
+
+    status: VerificationStatus
+    error: str
+    size: Size
+    precision: str
+    tokens: NonNegativeInt
+    seconds: FiniteFloat
+    flops: FiniteFloat | None
+    curve: tuple[tuple[int, FiniteFloat], ...] = Field(max_length=CURVE_POINTS)
+    held_out_curve: tuple[tuple[int, FiniteFloat], ...]
+    resumed_at: tuple[int, ...]
+    notes: tuple[str, ...]
+    weights_hash: str = ""
+    probe_loss: FiniteFloat | None = None
+
+
+class ServeOrder(_Frozen):
+    """Load the model of a folder and answer messages about it."""
+
+    model: str
+    data: str
+
+
+class HeldOutOrder(_Frozen):
+    """A message: its held-out loss over ``tokens``, ``rows`` windows of ``context`` at a time."""
+
+    context: PositiveInt
+    tokens: PositiveInt
+    rows: PositiveInt
+
+
+class HeldOutAnswer(_Frozen):
+    """Mean loss of each window in nats per token, and the tokens that count in it."""
+
+    losses: tuple[FiniteFloat, ...]
+    counts: tuple[PositiveInt, ...]
+
+
+class ScoreAnswer(_Frozen):
+    """Log-likelihoods of the rows of one batch in nats, and whether each was the model's first choice."""
+
+    sums: tuple[FiniteFloat, ...]
+    greedy: tuple[bool, ...]

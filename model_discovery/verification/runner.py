@@ -1,0 +1,185 @@
+"""Orders to the sandboxed process, within limits; its endings as statuses with names."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from model_discovery.blocks.scales import get_scale
+from model_discovery.errors import EXIT_FAILED, UserError
+from model_discovery.sandbox import Limits, Outcome, Sandbox, SandboxFailure, Session
+from model_discovery.verification.manifest import DataManifest
+from model_discovery.verification.orders import (
+    HeldOutAnswer,
+    HeldOutOrder,
+    ScoreAnswer,
+    ServeOrder,
+    TrainAnswer,
+    TrainOrder,
+)
+from model_discovery.verification.outcome import VerificationFailure
+from model_discovery.verification.report import VerificationStatus, VerifyRequest
+
+PRELOAD = ("torch", "model_discovery.verification.child")
+_CHILD = "model_discovery.verification.child"
+_FREE_MB = 64  # less on the disk than this, and the disk is at fault, not the design
+
+# Of one core: seconds a token of training takes a plain Transformer, by parameters and vocabulary.
+_SECONDS_A_TOKEN, _A_PARAMETER, _A_WORD = 1.5e-5, 1.4e-10, 7e-9
+_SLACK = 8.0  # how many times slower a design or a machine may be
+_START_SECONDS = 60.0
+
+A = TypeVar("A", bound=BaseModel)
+
+
+def seconds_expected(scale: str, vocab_size: int, tokens: int) -> float:
+    """CPU seconds that training on ``tokens`` takes a plain Transformer."""
+    return tokens * (_SECONDS_A_TOKEN + _A_PARAMETER * get_scale(scale).target + _A_WORD * vocab_size)
+
+
+def training_limits(request: VerifyRequest, data: DataManifest) -> Limits:
+    """What a training may use: by its scale and tokens, or as the request says.
+
+    Time is processor time, so that a busy machine does not decide which design is too slow.
+    """
+    megabytes = get_scale(request.scale).target * 4 // 10**6  # of the weights in fp32
+    tokens = request.recipe.tokens_for(request.scale)
+    cpu = request.cpu_seconds
+    if cpu is None:
+        cpu = _START_SECONDS + _SLACK * seconds_expected(request.scale, data.vocab_size, tokens)
+    return Limits(
+        wall_seconds=10 * cpu,
+        cpu_seconds=cpu,
+        memory_mb=request.memory_mb or 2048 + 40 * megabytes,
+        file_mb=256 + 16 * megabytes,
+    )
+
+
+def serving_limits(request: VerifyRequest, data: DataManifest, tokens: int) -> Limits:
+    """What evaluating and scoring about ``tokens`` may use."""
+    cpu = _START_SECONDS + _SLACK * seconds_expected(request.scale, data.vocab_size, tokens)
+    megabytes = get_scale(request.scale).target * 4 // 10**6
+    return Limits(wall_seconds=10 * cpu, cpu_seconds=cpu, memory_mb=request.memory_mb or 2048 + 8 * megabytes)
+
+
+class Runner:
+    """The sandboxed process of one verification, and what it has cost so far.
+
+    Parameters
+    ----------
+    sandbox
+        With `PRELOAD` loaded.
+    folder
+        Below the sandbox's writable folder.
+    """
+
+    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+        self._sandbox = sandbox
+        self._folder = folder
+        self.cpu_seconds = 0.0
+        self.peak_memory_mb: float | None = None
+
+    def train(
+        self, order: TrainOrder, limits: Limits, on_event: Callable[[dict[str, Any]], None]
+    ) -> TrainAnswer:
+        """Train. A process killed from outside is started once more and goes on from its checkpoint."""
+        request = order.model_dump(mode="json")
+        for last in (False, True):
+            outcome = self._sandbox.call(
+                f"{_CHILD}:train", request, folder=self._folder / "train", limits=limits, on_event=on_event
+            )
+            self._count(outcome)
+            self.peak_memory_mb = outcome.peak_memory_mb
+            if outcome.ok:
+                return _validated(TrainAnswer, outcome.value)
+            if last or not _killed_from_outside(outcome):
+                break
+        raise self._failure(outcome)
+
+    def serve(self, order: ServeOrder, limits: Limits) -> "ServedModel":
+        """A new process with the saved model loaded."""
+        session = self._sandbox.open(
+            f"{_CHILD}:serve",
+            order.model_dump(mode="json"),
+            folder=self._folder / "serve",
+            limits=limits,
+            readable=[Path(order.model)],
+        )
+        return ServedModel(session, self)
+
+    def _count(self, outcome: Outcome) -> None:
+        self.cpu_seconds += outcome.cpu_seconds or 0.0
+
+    def _failure(self, outcome: Outcome) -> Exception:
+        """The design's failure by name, or the machine's, which is no result."""
+        if outcome.status == "disk" and shutil.disk_usage(self._folder).free < _FREE_MB * 2**20:
+            return UserError(
+                f"The disk is full: {self._folder} could not be written.",
+                hint="free some space and resume; nothing that is finished is lost",
+                exit_code=EXIT_FAILED,
+            )
+        if _killed_from_outside(outcome):
+            return VerificationFailure(
+                "memory", "killed twice from outside, as a machine without memory does"
+            )
+        status: VerificationStatus = "failed"
+        if outcome.status in ("timeout", "memory"):
+            status = outcome.status
+        where = "" if status == outcome.status else f"{outcome.status}: "
+        return VerificationFailure(status, f"{where}{outcome.error}")
+
+
+class ServedModel:
+    """A saved model in its own sandboxed process; a context manager."""
+
+    def __init__(self, session: Session, runner: Runner) -> None:
+        self._session = session
+        self._runner = runner
+
+    def held_out(self, order: HeldOutOrder) -> HeldOutAnswer:
+        """Its held-out loss, window by window."""
+        answer = self._ask(HeldOutAnswer, {"held_out": order.model_dump()})
+        if not answer.losses or len(answer.losses) != len(answer.counts):
+            raise VerificationFailure("failed", "the held-out losses and their counts do not fit together")
+        return answer
+
+    def score(self, rows: tuple[tuple[int, ...], ...], starts: tuple[int, ...]) -> list[tuple[float, bool]]:
+        """Log-likelihood of each row from its start on, and whether it was the first choice."""
+        answer = self._ask(ScoreAnswer, {"rows": rows, "starts": starts})
+        if not len(answer.sums) == len(answer.greedy) == len(rows):
+            raise VerificationFailure("failed", f"{len(answer.sums)} answers to {len(rows)} rows")
+        return list(zip(answer.sums, answer.greedy, strict=True))
+
+    def _ask(self, kind: type[A], message: dict[str, Any]) -> A:
+        try:
+            return _validated(kind, self._session.ask(message))
+        except SandboxFailure as failure:
+            raise self._runner._failure(failure.outcome) from failure
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._runner._count(self._session.close() if error is None else self._session.kill())
+
+
+def _validated(kind: type[A], answer: dict[str, Any] | None) -> A:
+    """What untrusted code returned, if it is what was asked for; numbers that are not finite have a name."""
+    try:
+        return kind.model_validate(answer)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "finite_number":
+            raise VerificationFailure("non_finite", f"'{where}' is {first['input']}") from error
+        raise VerificationFailure("failed", f"an answer that cannot be: '{where}': {first['msg']}") from error
+
+
+def _killed_from_outside(outcome: Outcome) -> bool:
+    """By the kernel out of memory, by a person, or with the sandbox's server."""
+    return outcome.status == "signal" and ("SIGKILL" in outcome.error or "server ended" in outcome.error)
