@@ -31,6 +31,10 @@ _BY_ERRNO: dict[int, Status] = {
     # The filter answers with these two, so that a refused process or socket has a name of its own.
     errno.ECHILD: "fork",
     errno.ENETDOWN: "network",
+    # Where no filter is, an empty network namespace says one of these.
+    errno.ENETUNREACH: "network",
+    errno.EHOSTUNREACH: "network",
+    errno.ECONNREFUSED: "network",
 }
 
 

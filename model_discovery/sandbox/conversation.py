@@ -36,8 +36,8 @@ class Conversation:
 
     Raises
     ------
-    OSError
-        The server died before it forked: nothing has run, so another server may be asked.
+    ConnectionError, TimeoutError
+        The server died or hung before it forked: nothing has run, so another server may be asked.
     """
 
     def __init__(self, server: ServerProcess, call: CallSpec, level: Level) -> None:
@@ -60,7 +60,7 @@ class Conversation:
             raise
 
     def _await_fork(self) -> None:
-        """Wait for the child to exist. Raises OSError when the server has died or is stuck."""
+        """Wait for the child to exist."""
         self._report.settimeout(BACKSTOP_SECONDS)
         if self._report.recv(len(ACCEPTED)) != ACCEPTED:
             raise ConnectionResetError("the sandbox's server ended before it took the call")
@@ -165,7 +165,8 @@ class Conversation:
         failure = self._last.get("failure")
         if isinstance(failure, dict):
             trace = str(failure.get("traceback", ""))
-            return _status(failure.get("status")), None, str(failure.get("error", "")), trace
+            status = _status(failure.get("status"))
+            return "error" if status == "ok" else status, None, str(failure.get("error", "")), trace
         if report.code < 0:
             return *_death(-report.code, report.output), ""
         result = self._last.get("result")

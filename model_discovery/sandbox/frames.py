@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-MAX_FRAME = 256 * 1024 * 1024  # bytes; a scored batch is a few kilobytes, a report a few hundred
+MAX_FRAME = 16 * 1024 * 1024  # bytes; what a child sends must not exhaust its reader's memory once parsed
 TOKEN_BYTES = 16
 _HEADER = struct.Struct(f">I{TOKEN_BYTES}s")
 

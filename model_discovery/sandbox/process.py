@@ -109,10 +109,11 @@ class ServerProcess:
 
     def kill(self) -> None:
         """End it now."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.kill()
-        self._process.wait()
+        if self.alive:  # else its number may belong to another process by now
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
+            self._process.wait()
 
 
 def _interpreter() -> list[str]:

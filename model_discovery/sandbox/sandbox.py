@@ -184,7 +184,11 @@ class Sandbox:
             token=os.urandom(TOKEN_BYTES).hex(),
         )
         conversation = self._fork(call)
-        conversation.send({"request": request})
+        try:
+            conversation.send({"request": request})
+        except BaseException:  # not JSON, or Ctrl-C: the child must not wait for it
+            conversation.close()
+            raise
         return conversation
 
     def _fork(self, call: CallSpec) -> Conversation:
@@ -193,7 +197,7 @@ class Sandbox:
             server = self._ready_server()
             try:
                 return Conversation(server, call, self.level)
-            except OSError:
+            except (ConnectionError, TimeoutError):
                 server.kill()
         raise UserError(f"The sandbox's server died {_ATTEMPTS} times in a row.", exit_code=EXIT_FAILED)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from model_discovery.sandbox.confine import MB, proc_sizes
 from model_discovery.sandbox.outcome import Limits, Status
 
-MAX_FILES = 20_000  # new files in the call's folder
+MAX_FILES = 5_000  # new files in the call's folder
 MAX_THREADS = 64  # beyond these it is a thread bomb, whatever it means to do
 _DISK_SECONDS = 0.1  # between two looks at the folder
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")

@@ -87,6 +87,20 @@ def test_an_error_in_the_listener_ends_the_child(sandbox):
     assert sandbox.call("sandbox_attacks.endings:echo", {}, folder=folder, limits=SHORT).ok
 
 
+def test_what_a_child_changes_in_memory_ends_with_it(sandbox):
+    folder = sandbox.writable / "poison"
+    for _ in range(2):
+        outcome = sandbox.call("sandbox_attacks.endings:poison", {}, folder=folder, limits=SHORT)
+        assert outcome.value == {"before": [False, False, str(folder)]}
+
+
+def test_a_request_that_is_not_json_is_the_callers_error(sandbox):
+    folder = sandbox.writable / "request"
+    with pytest.raises(TypeError):
+        sandbox.call("sandbox_attacks.endings:echo", {"a": object()}, folder=folder, limits=SHORT)
+    assert sandbox.call("sandbox_attacks.endings:echo", {}, folder=folder, limits=SHORT).ok
+
+
 def test_use_is_measured(call):
     outcome = call("bombs:memory", Limits(wall_seconds=20, memory_mb=200), way="bytes", mb=100)
     assert outcome.peak_memory_mb > 100

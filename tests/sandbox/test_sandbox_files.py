@@ -95,6 +95,22 @@ def test_a_folder_outside_the_writable_root_is_refused(sandbox, tmp_path):
         sandbox.call("sandbox_attacks.endings:echo", {}, folder=link / "x", limits=Limits(5))
 
 
+def test_devices_are_there_for_those_who_name_them(tmp_path, sandbox):
+    device = Path("/dev/fuse")
+    if not os.access(device, os.R_OK | os.W_OK):
+        pytest.skip("no device file here that this user may open")
+    keywords = {"level": sandbox.level, "preload": (), "import_paths": (Path(__file__).parent,)}
+    for devices, status in (((), "error"), ((device,), "ok")):
+        with Sandbox(writable=tmp_path / "w", devices=devices, **keywords) as own:
+            outcome = own.call(
+                "sandbox_attacks.files:open_device",
+                {"path": str(device)},
+                folder=tmp_path / "w",
+                limits=Limits(20),
+            )
+            assert outcome.status == status, outcome
+
+
 def test_a_missing_readable_path_is_refused(tmp_path):
     with pytest.raises(UserError, match="nowhere"):
         Sandbox(writable=tmp_path, readable=(tmp_path / "nowhere",))

@@ -119,8 +119,11 @@ def disk(request: dict, channel: object) -> dict:
     if way == "allocate":
         descriptor = os.open("allocated", os.O_CREAT | os.O_WRONLY)
         os.posix_fallocate(descriptor, 0, 1 << 40)
+    if way == "deleted":
+        kept = [_deleted_file(Path(f"deleted{number}"), chunk * 5) for number in range(4)]
+        time.sleep(60)
+        return {"kept": len(kept)}
     number = 0
-    kept = []
     while True:
         number += 1
         path = Path(f"file{number}")
@@ -129,14 +132,14 @@ def disk(request: dict, channel: object) -> dict:
         elif way == "folders":
             path.mkdir()
         else:
-            file = path.open("wb")
-            file.write(chunk)
-            if way == "deleted":
-                path.unlink()
-                file.flush()
-                kept.append(file)
-            else:
-                file.close()
+            path.write_bytes(chunk)
+
+
+def _deleted_file(path: Path, data: bytes) -> int:
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
+    path.unlink()
+    os.write(descriptor, data)
+    return descriptor
 
 
 def output(request: dict, channel: object) -> dict:

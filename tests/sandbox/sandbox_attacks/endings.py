@@ -7,6 +7,7 @@ import signal
 import struct
 import sys
 import time
+from pathlib import Path
 
 
 def echo(request: dict, channel: object) -> dict:
@@ -79,6 +80,18 @@ def forge(request: dict, channel: object) -> dict:
             except OSError:
                 continue
     os._exit(0)
+
+
+def poison(request: dict, channel: object) -> dict:
+    """Change everything that the next call could trip over, unless each has a memory of its own."""
+    before = [hasattr(json, "poisoned"), "POISON" in os.environ, str(Path.cwd())]
+    json.poisoned = json.loads = json.dumps
+    os.environ["POISON"] = "1"
+    sys.modules["struct"] = None
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.chdir("/")
+    os.umask(0o777)
+    return {"before": before}
 
 
 def deep(request: dict, channel: object) -> dict:

@@ -65,6 +65,37 @@ def fork_bomb(request: dict, channel: object) -> dict:
                 raise
 
 
+def stay_behind(request: dict, channel: object) -> dict:
+    """Children in sessions of their own, while the call goes on."""
+    for _ in range(5):
+        subprocess.Popen(["sleep", "60"], start_new_session=True)
+    time.sleep(5)
+    return {}
+
+
+def leave_behind(request: dict, channel: object) -> dict:
+    """Orphans: their parent ends at once, the call goes on."""
+    _orphan()
+    time.sleep(5)
+    return {}
+
+
+def slip_away(request: dict, channel: object) -> dict:
+    """An orphan, and the call ends before anybody may have looked."""
+    _orphan()
+    return {}
+
+
+def _orphan() -> None:
+    middle = os.fork()
+    if middle == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(60)
+        os._exit(0)
+    os.waitpid(middle, 0)
+
+
 def thread_bomb(request: dict, channel: object) -> dict:
     while True:
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
