@@ -113,7 +113,9 @@ def run_design(request: dict[str, Any], context: object) -> dict[str, Any]:
     parents = [parent.unit_tree for parent in asked.parents]
     quality = float(np.mean([true_quality(tree) for tree in parents])) if parents else -WORLD.spread
     mixers = [next(iter(tree.units.values())).name for tree in parents] or list(_MIXERS)
-    tree = simulated_tree(str(rng.choice(mixers)), quality + _step(rng), variant=int(rng.integers(2**31)))
+    tree = simulated_tree(
+        str(rng.choice(mixers)), quality + quality_step(rng), variant=int(rng.integers(2**31))
+    )
     proposal = Proposal(
         title="a simulated design", summary="", changes=(), operator=asked.operator, path="", papers=()
     )
@@ -123,13 +125,14 @@ def run_design(request: dict[str, Any], context: object) -> dict[str, Any]:
     ).model_dump(mode="json")  # fmt: skip
 
 
-def _step(rng: np.random.Generator) -> float:
-    draw, size = rng.random(), abs(rng.standard_normal())
-    if draw < WORLD.hit_rate:
-        return float(WORLD.step_up * size)
-    if draw < WORLD.hit_rate + WORLD.broken:
-        return float(-10 * WORLD.step_down * size)
-    return float(-WORLD.step_down * size)
+def quality_step(rng: np.random.Generator, world: World = WORLD) -> float:
+    """How much better a child is than its parents."""
+    kind, size = rng.random(), abs(rng.standard_normal())
+    if kind < world.hit_rate:
+        return float(world.step_up * size)
+    if kind < world.hit_rate + world.broken:
+        return float(-10 * world.step_down * size)
+    return float(-world.step_down * size)
 
 
 # -- verifications
@@ -144,7 +147,7 @@ def run_verify(request: dict[str, Any], context: object) -> dict[str, Any]:
         request_hash=asked.hash, structure_hash=structure, code_hash=structure, recipe_hash=asked.recipe.hash,
         seed=asked.seed, tokens=tokens,
     )  # fmt: skip
-    if _draw(structure, "diverges").random() < WORLD.untrainable:
+    if draw(0, structure, "diverges").random() < WORLD.untrainable:
         return VerificationReport(
             status="diverged", error="loss rose above its start", design=asked.design, scale=asked.scale,
             evidence=evidence,
@@ -153,7 +156,7 @@ def run_verify(request: dict[str, Any], context: object) -> dict[str, Any]:
     million = float(asked.scale.removesuffix("M"))
     size = Size(total=int(1.5e6 * million), non_embedding=int(1e6 * million), width=64, n_blocks=2)
     accuracy = min(0.99, max(0.0, 0.7 + 2 * (WORLD.level - loss)))
-    accuracy += 0.01 * _draw(structure, asked.scale, asked.seed, "accuracy").standard_normal()
+    accuracy += 0.01 * draw(0, structure, asked.scale, asked.seed, "accuracy").standard_normal()
     return VerificationReport(
         status="ok", design=asked.design, scale=asked.scale, size=size, evidence=evidence,
         held_out=Measure(value=loss, stderr=0.012), bits_per_byte=Measure(value=loss / 3, stderr=0.004),
@@ -166,14 +169,15 @@ def simulated_loss(unit_tree: UnitTree, scale: str, seed: int | None) -> float:
     """Held-out nats per token of one training, or its mean over seeds for ``seed=None``."""
     structure = unit_tree.structure_hash
     million = float(scale.removesuffix("M"))
-    shift = WORLD.shift * float(_draw(structure, scale, "shift").standard_normal())
-    noise = 0.0 if seed is None else float(_draw(structure, scale, seed, "noise").standard_normal())
+    shift = WORLD.shift * float(draw(0, structure, scale, "shift").standard_normal())
+    noise = 0.0 if seed is None else float(draw(0, structure, scale, seed, "noise").standard_normal())
     level = WORLD.level - WORLD.level_step * math.log10(million / 0.1)
     return level - true_quality(unit_tree) - shift + WORLD.noise * noise
 
 
-def _draw(*names: str | int) -> np.random.Generator:
-    return np.random.default_rng(derive(0, "simulated world", *names))
+def draw(seed: int, *names: str | int) -> np.random.Generator:
+    """The generator of one thing in a simulated world."""
+    return np.random.default_rng(derive(seed, "simulated world", *names))
 
 
 # -- engine

@@ -1,0 +1,102 @@
+"""A campaign without a tree, an engine or requests: the same decisions on the same state, in milliseconds.
+
+For comparing selectors over many seeds, planning budgets, and testing laws of the policy.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from model_discovery.config import CampaignConfig
+from model_discovery.evolution.policy import DesignStep, RunStep, decide
+from model_discovery.evolution.selectors import get_selector
+from model_discovery.evolution.simulator import WORLD, World, draw, quality_step
+from model_discovery.evolution.state import CampaignState, Design, Estimate, Run
+
+
+@dataclass
+class Rehearsal:
+    """A rehearsed campaign.
+
+    Attributes
+    ----------
+    state
+        At its end.
+    quality
+        What each design is truly worth, in nats per token, by index.
+    steps
+        Every step that was taken, in order.
+    """
+
+    config: CampaignConfig
+    world: World = WORLD
+    state: CampaignState = field(init=False)
+    quality: list[float] = field(default_factory=list)
+    steps: list[DesignStep | RunStep] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.state = CampaignState(self.config)
+        for number, name in enumerate(self.config.seed_designs):
+            self._enter(
+                name, "seed", None, (), self.world.spread * self._draw("seed", number).standard_normal()
+            )
+
+    def run(self) -> "Rehearsal":
+        """Go on to the end."""
+        selector = get_selector(self.config.selector)
+        pending: deque[DesignStep | RunStep] = deque()
+        while True:
+            if len(pending) < self.config.in_flight:
+                decision = decide(self.state, selector, len(self.steps))
+                if decision is not None:
+                    self._reserve(decision.step)
+                    pending.append(decision.step)
+                    continue
+            if not pending:
+                return self
+            self._settle(pending.popleft(), len(self.steps) - len(pending) - 1)
+
+    def true_loss(self, design: int, scale: int) -> float:
+        """Mean loss over all seeds."""
+        level = self.world.level - self.world.level_step * scale
+        shift = self.world.shift * float(self._draw("shift", design, scale).standard_normal())
+        return level - self.quality[design] - shift
+
+    def _reserve(self, step: DesignStep | RunStep) -> None:
+        self.steps.append(step)
+        if isinstance(step, RunStep):
+            self.state.reserve_run(step.design, step.scale)
+        else:
+            self.state.reserve_design(step.operator, step.designer, step.parents)
+
+    def _settle(self, step: DesignStep | RunStep, number: int) -> None:
+        if isinstance(step, RunStep):
+            self.state.settle_run(step.design, self._run(step))
+            return
+        rng = self._draw("design", number)
+        fruitful = bool(rng.random() >= self.world.abandoned)
+        self.state.settle_design(fruitful=fruitful)
+        if fruitful:
+            parents = [self.quality[parent] for parent in step.parents]
+            quality = math.fsum(parents) / len(parents) if parents else -self.world.spread
+            name = f"design_{number}"
+            self._enter(name, "genetic", step.operator, step.parents, quality + quality_step(rng, self.world))
+
+    def _enter(
+        self, name: str, origin: str, operator: str | None, parents: tuple[int, ...], quality: float
+    ) -> None:
+        family = self.state.designs[parents[0]].family if parents else name
+        self.quality.append(float(quality))
+        self.state.add_design(Design(len(self.quality), name, origin, operator, name, parents, family))
+
+    def _run(self, step: RunStep) -> Run:
+        if self._draw("diverges", step.design).random() < self.world.untrainable:
+            return Run(step.scale, step.seed, "diverged")
+        noise = self._draw("noise", step.design, step.scale, step.seed).standard_normal()
+        loss = self.true_loss(step.design, step.scale) + self.world.noise * float(noise)
+        return Run(step.scale, step.seed, "ok", Estimate(loss, 0.012))
+
+    def _draw(self, *names: str | int) -> np.random.Generator:
+        return draw(self.config.seed, *names)
