@@ -43,14 +43,14 @@ class Display:
         self._bars.console.print(text, soft_wrap=True)
 
     def job(self, label: str, fields: Mapping[str, Any]) -> None:
-        """Move the bar of a job: ``done`` of ``total`` tokens, and its latest loss."""
+        """Move the bar of a job: ``tokens`` out ``of`` all, what it is ``doing``, its latest ``loss``."""
         if label not in self._tasks:
             self._tasks[label] = self._bars.add_task(label, total=None, note="")
-        note = str(fields.get("stage", ""))
+        note = str(fields.get("doing", ""))
         if fields.get("loss") is not None:
             note = f"{note} loss {fields['loss']:.3f}".strip()
         self._bars.update(
-            self._tasks[label], total=fields.get("total"), completed=fields.get("tokens", 0), note=note
+            self._tasks[label], total=fields.get("of"), completed=fields.get("tokens", 0), note=note
         )
 
     def end(self, label: str) -> None:
