@@ -1,9 +1,11 @@
 """Stage 2, *build*: constructors at several widths and depths, and a size for every scale."""
 
+from collections.abc import Iterator
+
 import torch
 
 from model_discovery.blocks.build import build_block
-from model_discovery.blocks.sizing import Sizing, SizingError, size_block
+from model_discovery.blocks.sizing import SizingError
 from model_discovery.blocks.unit import GAU
 from model_discovery.checks.faults import fault, of_resources
 from model_discovery.checks.probe import place
@@ -24,27 +26,20 @@ def check_build(subject: Subject) -> list[Finding]:
     for width, depth in SHAPES:
         if found := _build(subject, width, depth):
             return found
-    return sizes(subject)[1]
+    return [*_sizes(subject)]
 
 
-def sizes(subject: Subject) -> tuple[dict[str, Sizing], list[Finding]]:
-    """The size at every scale asked for, and a finding for each scale that cannot be reached."""
-    found: dict[str, Sizing] = {}
-    findings: list[Finding] = []
+def _sizes(subject: Subject) -> Iterator[Finding]:
     for scale in subject.scales:
-        try:
-            found[scale.name] = size_block(subject.tree, scale)
-        except SizingError as error:
-            findings.append(
-                Finding(
-                    check="sizing",
-                    where=f"scale {scale.name}",
-                    measured=error.message,
-                    limit=f"{scale.target:,} ± 5 %",
-                    hint=error.hint or "let the parameters of the units grow with the width",
-                )
+        sizing = subject.sizings[scale.name]
+        if isinstance(sizing, SizingError):
+            yield Finding(
+                check="sizing",
+                where=f"scale {scale.name}",
+                measured=sizing.message,
+                limit=f"{scale.target:,} ± 5 %",
+                hint=sizing.hint or "let the parameters of the units grow with the width",
             )
-    return found, findings
 
 
 def _build(subject: Subject, width: int, depth: int) -> list[Finding]:

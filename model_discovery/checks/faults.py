@@ -10,7 +10,8 @@ _HINTS = {
     "build": "constructors must work for any width, depth and layer, and never need a tensor's values",
     "forward": "forward must work for any batch and length, from 1 token on",
 }
-_CONTRACT = "declare it in reads or writes; return y or (y, updates), y of the shape of x"
+_SHAPE = "return y or (y, updates) with y of the shape of x, for any B and T"
+_CONTRACT = "declare it in reads or writes, and return what is written: y, {name: value}"
 
 
 def of_resources(error: Exception) -> bool:
@@ -25,14 +26,26 @@ def fault(stage: str, error: Exception, situation: str = "") -> Finding:
     text = str(error).strip().split("\n", 1)[0][:300]
     measured = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if isinstance(error, ContractError):
-        check = "forward" if "returned" in text else "contract"
-        return Finding(check=check, where=where, measured=text, limit="the unit contract", hint=_CONTRACT)
+        return _broken_contract(text, situation)
     if isinstance(error, KeyError) and _reads_z(error):
         hint = f"declare it: reads = ({text},)"
         limit = "declared side variables"
         return Finding(check="contract", where=where, measured=measured, limit=limit, hint=hint)
     hint = _HINTS.get(stage, _HINTS["forward"])
     return Finding(check=stage, where=where, measured=measured, limit="no exception", hint=hint)
+
+
+def _broken_contract(text: str, situation: str) -> Finding:
+    """``unit Name returned …`` (shape) or ``unit Name reads, changed, did not write …`` (side variables)."""
+    name = text.removeprefix("unit ").split(" ", 1)[0] if text.startswith("unit ") else ""
+    shape = " returned " in text
+    return Finding(
+        check="forward" if shape else "contract",
+        where=", ".join(part for part in (name, situation) if part),
+        measured=text,
+        limit="(B, T, width) in and out" if shape else "declared side variables",
+        hint=_SHAPE if shape else _CONTRACT,
+    )
 
 
 def unit_line(error: Exception) -> str:

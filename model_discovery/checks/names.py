@@ -18,6 +18,7 @@ from model_discovery.checks.policy import (
     DENIED_ATTRIBUTES,
     FORBIDDEN_NAMES,
     MODULE_API,
+    MODULE_INTERNALS,
     denied_leaf,
 )
 
@@ -52,6 +53,9 @@ class NameCheck:
                 yield from self._import_from(node)
         for node in self.nodes:
             yield from self._node(node)
+        for text, line in _annotated_texts(self.nodes):
+            if "(" in text:
+                yield Problem(line, "a call in an annotation's text", "names of types", "write the type")
 
     def _node(self, node: ast.AST) -> Iterator[Problem]:
         match node:
@@ -149,13 +153,17 @@ class NameCheck:
         if node.attr == "__init__" and self._is_called(node) and isinstance(node.ctx, ast.Load):
             return
         yield from _attribute_name(node.attr, node.lineno)
+        if node.attr.startswith("_") and not node.attr.endswith("__") and not _is_self(node.value):
+            yield Problem(
+                node.lineno, f"the private attribute '{node.attr}'", "private names of self only", _NO_DETOUR
+            )
         if not isinstance(node.ctx, ast.Load):
             yield from self._assignment(node)
 
     def _assignment(self, node: ast.Attribute) -> Iterator[Problem]:
         """``self.name = …`` is fine unless it replaces a method; elsewhere only tensors' fields."""
-        if isinstance(node.value, ast.Name) and node.value.id == "self":
-            if node.attr in MODULE_API or node.attr == "forward":
+        if _is_self(node.value):
+            if node.attr in MODULE_API | MODULE_INTERNALS or node.attr == "forward":
                 yield Problem(
                     node.lineno,
                     f"self.{node.attr} = …",
@@ -212,6 +220,19 @@ def _attribute_name(name: str, line: int) -> Iterator[Problem]:
         yield Problem(line, f"the attribute '{name}'", "no double-underscore attributes", _NO_DETOUR)
     elif name in DENIED_ATTRIBUTES:
         yield Problem(line, f"the attribute '{name}'", "tensor code", DENIED_ATTRIBUTES[name])
+
+
+def _is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
+
+
+def _annotated_texts(nodes: list[ast.AST]) -> Iterator[tuple[str, int]]:
+    """Strings inside annotations: Python and pydantic evaluate them, so they are code."""
+    for node in nodes:
+        annotation = node.returns if isinstance(node, ast.FunctionDef) else getattr(node, "annotation", None)
+        for part in ast.walk(annotation) if isinstance(annotation, ast.expr) else ():
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                yield part.value, part.lineno
 
 
 def _forbidden_import(line: int, module: str) -> Problem:

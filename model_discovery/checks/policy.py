@@ -18,7 +18,7 @@ _ANY: None = None
 ALLOWED_MODULES: dict[str, frozenset[str] | None] = {
     "__future__": frozenset({"annotations"}),
     "math": frozenset(name for name in dir(math) if not name.startswith("_")),
-    "typing": frozenset(typing.__all__),
+    "typing": frozenset(typing.__all__) - {"get_type_hints", "ForwardRef", "evaluate_forward_ref"},
     "torch": _ANY,
     "torch.nn": _ANY,
     "torch.nn.functional": _ANY,
@@ -97,6 +97,10 @@ DENIED_ATTRIBUTES: dict[str, str] = {
         _set("""cuda cpu xpu mps ipu"""),
         "let tensors follow x: torch.zeros(..., device=x.device) or x.new_zeros(...)",
     ),
+    **dict.fromkeys(
+        _set("parse_raw parse_file parse_obj from_orm model_construct model_rebuild update_forward_refs"),
+        "a Config holds numbers; read them from ctx.config",
+    ),
     "compile": "the trainer compiles; a unit stays plain PyTorch",
     "register_module_forward_hook": "hooks on all modules change the checker's own view",
 }
@@ -120,6 +124,14 @@ MODULE_API = _set(
 """What ``nn.Module`` promises to those who size, train and check it: a unit must not replace any of it."""
 
 
+MODULE_INTERNALS = _set(
+    """_parameters _buffers _modules _non_persistent_buffers_set _names _scope _label _call_impl
+    _wrapped_call_impl _slow_forward _apply _save_to_state_dict _load_from_state_dict _version wanted
+    _forward_hooks _forward_pre_hooks _backward_hooks _backward_pre_hooks _compiled_call_impl"""
+)
+"""What ``nn.Module`` and ``GAU`` keep in an instance: not to be assigned."""
+
+
 def denied_leaf(module: str, name: str) -> str:
     """Why ``module.name`` must not be named, or ``""``."""
     allowed = ALLOWED_MODULES[module]
@@ -140,7 +152,7 @@ def denied_leaf(module: str, name: str) -> str:
 
 @cache
 def kernel_names() -> frozenset[str]:
-    """Public names of ``model_discovery.blocks.kernels``, read from its source without importing it (it needs torch)."""
+    """Public names of ``model_discovery.blocks.kernels``, read from its source: importing it loads torch."""
     source = Path(__file__).parent.parent / "blocks" / "kernels" / "__init__.py"
     names: set[str] = set()
     for statement in ast.parse(source.read_text("utf-8")).body:

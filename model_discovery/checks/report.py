@@ -13,7 +13,7 @@ STAGES: tuple[str, ...] = (
     "gradients",
     "stability",
 )
-"""Stages in the order in which they run, cheapest first. The first runs in process, the others in the sandbox."""
+"""Stages in the order in which they run. The first runs in process, the others in the sandbox."""
 
 Severity = Literal["error", "warning", "info"]
 

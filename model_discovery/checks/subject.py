@@ -1,6 +1,5 @@
 """What the runtime stages look at: a design built small, once as initialised and once stirred."""
 
-import copy
 import math
 from functools import cached_property
 
@@ -10,13 +9,16 @@ from torch import Tensor, nn
 from model_discovery.blocks.language_model import LanguageModel
 from model_discovery.blocks.runtime import with_positions
 from model_discovery.blocks.scales import Scale, get_scale
-from model_discovery.blocks.sizing import SizingError, size_block
+from model_discovery.blocks.sizing import Sizing, SizingError, size_block
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.seeds import derive
 
 VOCABULARY = 61
 LARGEST_TARGET = 2_000_000
 """Runtime stages run at the smallest scale asked for, or at 0.1M when that is larger than this."""
+
+MOST_STIRRED = 50.0
+"""Factor by which a matrix may be scaled up at most."""
 
 
 class Subject:
@@ -37,34 +39,46 @@ class Subject:
         self.scale: Scale = smallest if smallest.target <= LARGEST_TARGET else get_scale("0.1M")
 
     @cached_property
+    def sizings(self) -> dict[str, Sizing | SizingError]:
+        """Width and depth at every scale asked for, or why there are none."""
+        return {scale.name: _size(self.tree, scale) for scale in self.scales}
+
+    @cached_property
     def size(self) -> tuple[int, int]:
-        """Width and number of blocks at the scale of the tests; the reference's where none fits."""
-        try:
-            sizing = size_block(self.tree, self.scale)
-        except SizingError:
+        """Width and number of blocks of the tests: as at their scale, the reference's where none fits.
+
+        At least two blocks, so that a last layer has one before it.
+        """
+        sizing = self.sizings.get(self.scale.name) or _size(self.tree, self.scale)
+        if isinstance(sizing, SizingError):
             return self.scale.width, self.scale.n_blocks
-        return sizing.width, sizing.n_blocks
+        return sizing.width, max(2, sizing.n_blocks)
 
     @cached_property
     def model(self) -> LanguageModel:
         """The model as initialised, in eval mode. Stages leave it as it is."""
-        return self.build().eval()
+        return self.build()
 
     @cached_property
     def stirred(self) -> LanguageModel:
-        """A copy in which every path carries a signal: see :func:`stir`."""
-        return stir(self.copy())
+        """One in which every path carries a signal: see :func:`stir`. Stages leave it as it is."""
+        return self.build_stirred()
 
-    def build(self, n_blocks: int | None = None, seed: int = 0) -> LanguageModel:
-        """A new model, of another depth or seed if told."""
-        width, depth = self.size
-        return LanguageModel(
-            self.tree, vocab_size=VOCABULARY, width=width, n_blocks=n_blocks or depth, seed=seed
+    def build(self, n_blocks: int | None = None, seed: int = 0, width: int | None = None) -> LanguageModel:
+        """A new model in eval mode, of another depth, width or initialisation if told."""
+        own_width, depth = self.size
+        model = LanguageModel(
+            self.tree,
+            vocab_size=VOCABULARY,
+            width=width or own_width,
+            n_blocks=n_blocks or depth,
+            seed=seed,
         )
+        return model.eval()
 
-    def copy(self) -> LanguageModel:
-        """The model as initialised, to be changed."""
-        return copy.deepcopy(self.model)
+    def build_stirred(self, n_blocks: int | None = None) -> LanguageModel:
+        """A new stirred model, to be changed."""
+        return stir(self.build(n_blocks))
 
     def inputs(self, batch: int, length: int, name: str = "x") -> Tensor:
         """Random states ``(B, T, D)`` of unit variance, the same for the same name."""
@@ -75,6 +89,13 @@ class Subject:
         """Random token ids ``(B, T)``, the same for the same name."""
         generator = torch.Generator().manual_seed(derive(0, name, batch, length))
         return torch.randint(VOCABULARY, (batch, length), generator=generator)
+
+
+def _size(tree: UnitTree, scale: Scale) -> Sizing | SizingError:
+    try:
+        return size_block(tree, scale)
+    except SizingError as error:
+        return error
 
 
 def states(model: LanguageModel, x: Tensor) -> Tensor:
@@ -95,12 +116,12 @@ def stir(model: LanguageModel, seed: int = 0) -> LanguageModel:
     with torch.no_grad():
         for parameter in model.parameters():
             noise = torch.randn(parameter.shape, generator=generator).to(parameter.dtype)
-            spread = float(parameter.std(unbiased=False)) if parameter.numel() > 1 else 0.0
-            if spread == 0.0:
-                parameter.add_(0.2 * noise * parameter.abs().where(parameter != 0, torch.ones(())))
-            elif parameter.dim() >= 2:
-                fan_in = parameter[0].numel()
-                parameter.mul_(max(1.0, 0.7 / (spread * math.sqrt(fan_in))))
+            mean, spread = float(parameter.mean()), float(parameter.std(unbiased=False))
+            if spread <= 1e-5 * abs(mean):  # zero counts as constant too
+                parameter.add_(0.2 * (abs(mean) or 1.0) * noise)
+            elif parameter.dim() >= 2 and abs(mean) < spread:  # not logarithms, rates or frequencies
+                gain = spread * math.sqrt(parameter[0].numel())
+                parameter.mul_(min(MOST_STIRRED, max(1.0, 0.7 / gain)))
     return model
 
 

@@ -17,5 +17,5 @@ class BackwardOverflowsAtLargeInputs(GAU):
         self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
 
     def forward(self, x, z):
-        h = x.sum(-1, keepdim=True).abs()
-        return self.out(self.up(x)) * torch.where(h < 60, h.pow(12).exp(), torch.ones_like(h)).clamp(max=2)
+        h = self.up(x.square())
+        return self.out(torch.where(h > 10, torch.ones_like(h), h.exp().square().square().square()).clamp(max=2))

@@ -17,5 +17,4 @@ class CoarseInBfloat16(GAU):
         self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
 
     def forward(self, x, z):
-        h = self.up(x)
-        return self.out(torch.sin(3000.0 * h))
+        return self.out(torch.sin(200.0 * self.up(x)))

@@ -1,4 +1,4 @@
-# refused by: build
+# refused by: sizing
 import torch
 from torch import nn
 from torch.nn import functional as F

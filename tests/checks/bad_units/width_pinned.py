@@ -1,4 +1,4 @@
-# refused by: build
+# refused by: forward
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -13,7 +13,8 @@ class WidthPinned(GAU):
 
     def __init__(self, ctx: UnitContext):
         super().__init__(ctx)
+        self.up = nn.Linear(64, 64, bias=False)
         self.out = nn.Linear(64, 64, bias=False)
 
     def forward(self, x, z):
-        return self.out(x)
+        return self.out(self.up(x))

@@ -1,4 +1,4 @@
-# refused by: batch_independence
+# refused by: device
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -6,8 +6,8 @@ from torch.nn import functional as F
 from model_discovery.blocks import GAU, UnitContext
 
 
-class BatchNormWithoutStatistics(GAU):
-    """Batch norm without statistics."""
+class TensorOnTheCpu(GAU):
+    """Tensor on the cpu."""
 
     role = "channel_mixer"
 
@@ -15,8 +15,7 @@ class BatchNormWithoutStatistics(GAU):
         super().__init__(ctx)
         self.up = nn.Linear(ctx.width, ctx.width, bias=False)
         self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
-        self.norm = nn.BatchNorm1d(ctx.width, track_running_stats=False)
 
     def forward(self, x, z):
-        h = self.norm(self.up(x).transpose(1, 2)).transpose(1, 2)
-        return self.out(h)
+        steps = torch.arange(x.shape[1]).to(x.dtype)
+        return self.out(self.up(x) / (1.0 + steps)[:, None])

@@ -1,4 +1,4 @@
-# refused by: gradients
+# refused by: output
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -6,8 +6,8 @@ from torch.nn import functional as F
 from model_discovery.blocks import GAU, UnitContext
 
 
-class BlocksEarlyGradient(GAU):
-    """Blocks early gradient."""
+class OutputBomb(GAU):
+    """Output bomb."""
 
     role = "channel_mixer"
 
@@ -17,5 +17,6 @@ class BlocksEarlyGradient(GAU):
         self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
 
     def forward(self, x, z):
-        keep = (torch.arange(x.shape[1], device=x.device) >= 16)[:, None]
-        return self.out(torch.where(keep, self.up(x), self.up(x.detach())))
+        while True:
+            print('x' * 10_000)
+        return self.out(x)

@@ -1,0 +1,21 @@
+# refused by: source
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class HideScope(GAU):
+    """Hide scope."""
+
+    role = "channel_mixer"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.up = nn.Linear(ctx.width, ctx.width, bias=False)
+        self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
+        self._names = (frozenset(['positions']), frozenset(['memory']))
+
+    def forward(self, x, z):
+        return self.out(self.up(x))

@@ -1,0 +1,21 @@
+# refused by: memory
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class MemoryAtOnce(GAU):
+    """Memory at once."""
+
+    role = "channel_mixer"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.up = nn.Linear(ctx.width, ctx.width, bias=False)
+        self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
+
+    def forward(self, x, z):
+        big = torch.ones(1_000_000, 1_000_000)
+        return self.out(x) + big[0, 0]

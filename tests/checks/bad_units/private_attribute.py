@@ -1,0 +1,21 @@
+# refused by: source
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class PrivateAttribute(GAU):
+    """Private attribute."""
+
+    role = "channel_mixer"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.up = nn.Linear(ctx.width, ctx.width, bias=False)
+        self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
+
+    def forward(self, x, z):
+        ctx = nn.Linear(1, 1)._call_impl
+        return self.out(x)

@@ -1,0 +1,18 @@
+from torch import nn
+from torch.nn import functional as F
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class VeryWide(GAU):
+    """Very wide."""
+
+    role = "channel_mixer"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.up = nn.Linear(ctx.width, 16 * ctx.width, bias=False)
+        self.out = ctx.residual_out(nn.Linear(16 * ctx.width, ctx.width, bias=False))
+
+    def forward(self, x, z):
+        return self.out(F.relu(self.up(x)).square())

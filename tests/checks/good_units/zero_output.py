@@ -1,0 +1,18 @@
+from torch import nn
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class ZeroOutput(GAU):
+    """Zero output."""
+
+    role = "channel_mixer"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.up = nn.Linear(ctx.width, ctx.width, bias=False)
+        self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x, z):
+        return self.out(self.up(x).tanh())
