@@ -3,20 +3,29 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from model_discovery.blocks.scales import get_scale
 from model_discovery.blocks.unit_tree import UnitTree
-from model_discovery.checks import check_tree
+from model_discovery.checks import PRELOAD, check_tree
 from model_discovery.checks.report import CheckReport, Finding
 from model_discovery.designers.requests import DesignRequest, ParentDesign, SandboxLevel
 from model_discovery.sandbox import Limits, Outcome, Sandbox
 
-PRELOAD = ("torch", "model_discovery.checks.child", "model_discovery.designers.child")
+_PRELOAD = (*PRELOAD, "model_discovery.designers.child")
 _COMPARISON = Limits(wall_seconds=60.0, memory_mb=2048)
 
 
 def open_sandbox(writable: Path, level: SandboxLevel = "auto") -> Sandbox:
     """A sandbox with everything loaded that checking a design needs; a context manager."""
-    return Sandbox(writable=writable, level=level, preload=PRELOAD)
+    return Sandbox(writable=writable, level=level, preload=_PRELOAD)
+
+
+class _Comparison(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    same: list[bool]
+    absent: list[str]
 
 
 class DesignCheck:
@@ -65,17 +74,20 @@ class DesignCheck:
 
 
 def _finding(outcome: Outcome, parents: tuple[ParentDesign, ...], scale: str) -> Finding | None:
-    if outcome.status != "ok" or outcome.value is None:
-        return Finding(check=outcome.status, where="comparison with the parents", measured=outcome.error)
-    if absent := outcome.value["absent"]:
+    found = _comparison(outcome, len(parents))
+    if found is None:
+        measured = outcome.error or "no result of the right form"
+        check = "crash" if outcome.ok else outcome.status
+        return Finding(check=check, where="comparison with the parents", measured=measured)
+    if found.absent:
         return Finding(
             check="absent_unit",
             where=f"scale {scale}",
-            measured=f"{absent[0]} is in no block of the model",
+            measured=f"{found.absent[0]} is in no block of the model",
             limit="every unit of the tree is used",
             hint="fewer parameters in a block leave room for more blocks",
         )
-    same = [parent.name for parent, is_same in zip(parents, outcome.value["same"], strict=True) if is_same]
+    same = [parent.name for parent, is_same in zip(parents, found.same, strict=True) if is_same]
     if not same:
         return None
     return Finding(
@@ -85,3 +97,12 @@ def _finding(outcome: Outcome, parents: tuple[ParentDesign, ...], scale: str) ->
         limit="another function than every parent's",
         hint="the change has no effect at this width; change more",
     )
+
+
+def _comparison(outcome: Outcome, parents: int) -> _Comparison | None:
+    """What the child returned, if it has the form of a result: its process ran code that nobody has read."""
+    try:
+        found = _Comparison.model_validate(outcome.value) if outcome.ok else None
+    except ValidationError:
+        return None
+    return found if found is not None and len(found.same) == parents else None

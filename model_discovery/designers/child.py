@@ -23,7 +23,7 @@ def compare(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     -------
     dict
         ``same``: for each of the others whether it is the same model to every weight and logit. Structures
-        may differ on paper only: a head width that a narrow model cannot have, a window longer than the context.
+        may differ on paper only: a head width a narrow model cannot have, a window longer than the context.
         ``absent``: units of the tree that are in no block of the model, such as the second mixer of a hybrid
         of one block.
     """
