@@ -77,7 +77,13 @@ def explain(error: BaseException | None, place: str) -> UserError | None:
         The file, or the URL without its password.
     """
     if not isinstance(error, sqlite3.Error):
-        return None
+        if type(error).__name__ != "OperationalError":  # every driver has a class of this name for it
+            return None
+        return UserError(
+            f"The database {place} cannot be used: {' '.join(str(error).split())}.",
+            hint="is the server running, and are the address, the user and the password right?",
+            exit_code=EXIT_FAILED,
+        )
     name = getattr(error, "sqlite_errorname", "") or ""
     for prefixes, what, hint in _REMEDIES:
         if name.startswith(prefixes):

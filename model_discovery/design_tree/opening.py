@@ -1,5 +1,8 @@
 """Opening a tree: a new file, a file of this release, of an older one, of a newer one, a damaged one."""
 
+import errno
+import os
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,15 +67,12 @@ def open_engine(place: Place, *, create: bool) -> Engine:
     engine = make_engine(place)
     try:
         _ready(engine, place, create=create)
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
-        if (told := explain(error.orig, place.shown)) is not None:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if (told := explain(cause, place.shown)) is not None:
             raise told from error
-        raise UserError(
-            f"Cannot open the design tree {place.shown}: {error.orig}.",
-            hint="is the server running, and are the address, the user and the password right?",
-            exit_code=EXIT_FAILED,
-        ) from error
+        raise
     except BaseException:
         engine.dispose()
         raise
@@ -121,15 +121,22 @@ def _look_at(file: Path, *, create: bool) -> None:
             if not create:
                 raise UserError(f"There is no design tree {file}.", hint="--db names the file")
             file.parent.mkdir(parents=True, exist_ok=True)
-            return
-        if file.is_dir():
+            head = b""
+        elif file.is_dir():
             raise UserError(f"{file} is a folder, not a design tree.", hint="--db names the file in it")
-        with file.open("rb") as stream:
-            head = stream.read(len(SQLITE_HEADER))
+        else:
+            with file.open("rb+") as stream:
+                head = stream.read(len(SQLITE_HEADER))
+        # SQLite would leave files behind that it cannot use later on.
+        if not os.access(
+            file.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids
+        ):
+            raise PermissionError(errno.EACCES, "its folder cannot be written")
     except OSError as error:
         raise UserError(
             f"Cannot open the design tree {file}: {error.strerror}.",
-            hint="choose a place that can be read and written with --db",
+            hint="the file and its folder must be writable (SQLite keeps a -wal and a -shm file beside it): "
+            "change the permissions, or choose another place with --db",
             exit_code=EXIT_FAILED,
         ) from None
     if head and head != SQLITE_HEADER:
@@ -145,16 +152,16 @@ def _ready(engine: Engine, place: Place, *, create: bool) -> None:
         found = read_revision(connection, place)
         if place.file is not None and 0 < place.file.stat().st_size <= QUICK_CHECK_BYTES:
             quick_check(connection, place)
-    if found == REVISIONS[-1]:
-        return
-    if found is not None:
+    if found is None:
+        if not create:
+            raise UserError(f"The design tree {place.shown} is empty.", hint="`discover` fills it")
+        _create(engine, place)
+    elif found != REVISIONS[-1]:
         from model_discovery.design_tree.upgrade import upgrade
 
         upgrade(place, found)
-        return
-    if not create:
-        raise UserError(f"The design tree {place.shown} is empty.", hint="`discover` fills it")
-    _create(engine, place)
+    if place.file is not None:
+        _use_wal(engine)
 
 
 def read_revision(connection: Connection, place: Place, revisions: tuple[str, ...] = REVISIONS) -> str | None:
@@ -191,16 +198,25 @@ def quick_check(connection: Connection, place: Place) -> None:
 
 def _create(engine: Engine, place: Place) -> None:
     """Make the tables in one transaction; whoever comes second finds them."""
-    if place.file is not None:
-        # Kept in the file: readers do not wait for the writer, nor it for them.
-        with engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            assert raw is not None
-            raw.execute("PRAGMA journal_mode = WAL")
     with engine.begin() as connection:
         if read_revision(connection, place) is None:
             METADATA.create_all(connection)
             stamp(connection, REVISIONS[-1])
+
+
+def _use_wal(engine: Engine) -> None:
+    """Readers do not wait for the writer, nor it for them. The file remembers it."""
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        if raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            return
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # Another process is using the new file at this moment; it, or the next opening, does this.
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                raise
 
 
 def stamp(connection: Connection, revision: str) -> None:

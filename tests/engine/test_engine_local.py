@@ -27,7 +27,7 @@ class Runner:
 
     def submit(self, name: str, **request: Any) -> int:
         self.count += 1
-        function = f"work_for_tests:{name}"
+        function = f"engine_work:{name}"
         self.engine.submit(Job(self.count, function, request, self.folder / f"job-{self.count}"))
         return self.count
 
@@ -107,7 +107,7 @@ def test_output_goes_to_the_job_folder(runner: Runner, capfd: pytest.CaptureFixt
 def test_failure_is_one_line_and_a_traceback(runner: Runner, kind: str, error: str) -> None:
     result = runner.run("fail", kind=kind)
     assert (result.status, result.value, result.error) == ("failed", None, error)
-    assert "work_for_tests.py" in result.traceback
+    assert "engine_work.py" in result.traceback
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_large_results_and_requests(runner: Runner) -> None:
     assert value is not None and len(value["request"]["text"]) == 3_000_000
 
 
-@pytest.mark.parametrize("function", ["no_such_module_at_all:f", "work_for_tests:nothing", "work_for_tests"])
+@pytest.mark.parametrize("function", ["no_such_module_at_all:f", "engine_work:nothing", "engine_work"])
 def test_unknown_function_fails(shared: LocalEngine, tmp_path: Path, function: str) -> None:
     shared.submit(Job(99, function, {}, tmp_path))
     result = Runner(shared, tmp_path).result()
@@ -135,13 +135,13 @@ def test_unknown_function_fails(shared: LocalEngine, tmp_path: Path, function: s
 
 def test_request_that_is_no_json_is_refused_at_once(shared: LocalEngine, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"request\.x is inf"):
-        shared.submit(Job(1, "work_for_tests:echo", {"x": float("inf")}, tmp_path))
+        shared.submit(Job(1, "engine_work:echo", {"x": float("inf")}, tmp_path))
     assert shared.unfinished == 0
 
 
 def test_folder_that_cannot_be_made_fails_the_job(shared: LocalEngine, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    shared.submit(Job(5, "work_for_tests:echo", {}, tmp_path / "file" / "job"))
+    shared.submit(Job(5, "engine_work:echo", {}, tmp_path / "file" / "job"))
     assert "NotADirectoryError" in Runner(shared, tmp_path).result().error
 
 
@@ -197,7 +197,7 @@ def test_jobs_run_side_by_side_and_queue(tmp_path: Path) -> None:
         numbers = [runner.submit("sleep", seconds=0.2) for _ in range(5)]
         assert (engine.places, engine.unfinished, len(engine.running)) == (2, 5, 2)
         with pytest.raises(ValueError, match="already"):
-            engine.submit(Job(1, "work_for_tests:echo", {}, tmp_path))
+            engine.submit(Job(1, "engine_work:echo", {}, tmp_path))
         results = [runner.result() for _ in numbers]
         assert sorted(result.id for result in results) == numbers
         assert len({(result.value or {})["pid"] for result in results}) == 2

@@ -22,7 +22,7 @@ from model_discovery.engine import Job, LocalEngine
 
 engine = LocalEngine(workers=2)
 for number in range(2):
-    engine.submit(Job(number, "work_for_tests:{function}", {{}}, Path({folder!r})))
+    engine.submit(Job(number, "engine_work:{function}", {{}}, Path({folder!r})))
 seen = 0
 while True:
     for message in engine.wait(timeout=0.2):
@@ -88,7 +88,7 @@ def marked(marker: str) -> list[int]:
 
 def test_interrupt_reaches_the_controller_only(tmp_path: Path) -> None:
     with LocalEngine(workers=1) as engine:
-        engine.submit(Job(0, "work_for_tests:sleep", {"seconds": 0.5}, tmp_path))
+        engine.submit(Job(0, "engine_work:sleep", {"seconds": 0.5}, tmp_path))
         (message,) = engine.wait(timeout=30)
         assert isinstance(message, JobProgress)
         pid = message.fields["pid"]
@@ -100,7 +100,7 @@ def test_interrupt_reaches_the_controller_only(tmp_path: Path) -> None:
 
 def test_close_with_kill_ends_grandchildren(tmp_path: Path) -> None:
     engine = LocalEngine(workers=1)
-    engine.submit(Job(0, "work_for_tests:grandchild", {}, tmp_path))
+    engine.submit(Job(0, "engine_work:grandchild", {}, tmp_path))
     (message,) = engine.wait(timeout=30)
     assert isinstance(message, JobProgress)
     pids = [message.fields["pid"], message.fields["child"]]
@@ -111,7 +111,7 @@ def test_close_with_kill_ends_grandchildren(tmp_path: Path) -> None:
 
 def test_lost_job_ends_grandchildren(tmp_path: Path) -> None:
     with LocalEngine(workers=1) as engine:
-        engine.submit(Job(0, "work_for_tests:grandchild", {}, tmp_path))
+        engine.submit(Job(0, "engine_work:grandchild", {}, tmp_path))
         (message,) = engine.wait(timeout=30)
         assert isinstance(message, JobProgress)
         # The grandchild holds the worker's end of no pipe, and its log: neither hides the worker's death.
@@ -129,7 +129,7 @@ def test_script_without_a_main_guard_runs_once(tmp_path: Path) -> None:
         "from model_discovery.engine import Job, LocalEngine\n"
         "print('once')\n"
         "engine = LocalEngine(workers=1)\n"
-        f"engine.submit(Job(0, 'work_for_tests:echo', {{}}, Path({str(tmp_path)!r})))\n"
+        f"engine.submit(Job(0, 'engine_work:echo', {{}}, Path({str(tmp_path)!r})))\n"
         "print(engine.wait(30)[0].status)\n"
     )
     done = subprocess.run(
@@ -146,8 +146,8 @@ def test_no_descriptor_or_process_stays(tmp_path: Path) -> None:
     before = open_files()
     with LocalEngine(workers=1) as engine:
         for number in range(3):
-            engine.submit(Job(number, "work_for_tests:leave", {"status": 1}, tmp_path))
+            engine.submit(Job(number, "engine_work:leave", {"status": 1}, tmp_path))
             assert engine.wait(timeout=30)
-        engine.submit(Job(9, "work_for_tests:echo", {}, tmp_path))
+        engine.submit(Job(9, "engine_work:echo", {}, tmp_path))
         assert engine.wait(timeout=30)
     assert open_files() == before
