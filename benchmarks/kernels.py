@@ -39,11 +39,15 @@ def kernel_steps(batch: int, length: int, width: int) -> dict[str, tuple[Step, l
     def delta() -> Tensor:
         return kernels.delta_rule(q, F.normalize(k, dim=-1), v, strength, head_decay)
 
+    def channel(chunk: int) -> Tensor:
+        return kernels.channel_decay(q, k, v, channel_decay, chunk=chunk)
+
     return {
         "softmax attention": (lambda: kernels.causal_attention(q, k, v), [q, k, v]),
         "window attention, 64": (lambda: kernels.window_attention(q, k, v, window=64), [q, k, v]),
         "scalar decay": (lambda: kernels.scalar_decay(q, k, v, head_decay), [q, k, v, head_decay]),
-        "channel decay": (lambda: kernels.channel_decay(q, k, v, channel_decay), [q, k, v, channel_decay]),
+        "channel decay, chunk 16": (lambda: channel(16), [q, k, v, channel_decay]),
+        "channel decay, chunk 32": (lambda: channel(32), [q, k, v, channel_decay]),
         "gated delta rule": (delta, [q, k, v, strength, head_decay]),
         "diagonal recurrence": (lambda: kernels.diagonal_recurrence(decay, x), [decay, x]),
         "long convolution": (lambda: kernels.long_convolution(x, long), [x, long]),

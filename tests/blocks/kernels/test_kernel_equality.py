@@ -132,6 +132,33 @@ def test_delta_rule_without_decay_and_with_negative_eigenvalues() -> None:
     assert_equal(delta_rule, lambda *x: recurrences.delta_memory(*x, none), *inputs)
 
 
+@pytest.mark.parametrize("side_by_side", [1, 2, 99])
+@pytest.mark.parametrize("length", [16, 65, 130])
+def test_chunks_side_by_side_or_one_after_the_other(length: int, side_by_side: int) -> None:
+    """What a CPU and what an accelerator does: any number of chunks at a time, the last ones short."""
+    q, k, v = (heads(length, seed=s) for s in range(3))
+    head, channel = log_decay(2, 2, length), log_decay(2, 2, length, 6)
+    beta = random(2, 2, length, seed=4).sigmoid()
+    run = {"chunk": 16, "side_by_side": side_by_side}
+    memory, delta = recurrences.decayed_memory, recurrences.delta_memory
+    none = torch.zeros_like(beta)
+    assert_equal(lambda *x: scalar_decay(*x, **run), memory, q, k, v, head)
+    assert_equal(lambda *x: scalar_decay(*x, **run), lambda *x: memory(*x, none), q, k, v)
+    assert_equal(lambda *x: channel_decay(*x, **run), memory, q, k, v, channel)
+    assert_equal(lambda *x: delta_rule(*x, **run), delta, q, F.normalize(k, dim=-1), v, beta, head)
+
+
+def test_heads_may_share_queries_and_keys() -> None:
+    q, k, v = heads(70, 1), heads(70, 1, seed=1), heads(70, 3, seed=2)
+    decay = log_decay(2, 3, 70)
+
+    def stepwise(q: Tensor, k: Tensor, v: Tensor, decay: Tensor) -> Tensor:
+        return recurrences.decayed_memory(q.expand(-1, 3, -1, -1), k.expand(-1, 3, -1, -1), v, decay)
+
+    assert_equal(scalar_decay, stepwise, q, k, v, decay)
+    assert_equal(lambda *x: scalar_decay(*x, side_by_side=9), stepwise, q, k, v, decay)
+
+
 @pytest.mark.parametrize("length", LENGTHS)
 def test_diagonal_recurrence(length: int) -> None:
     decay = random(2, length, 5, seed=1).sigmoid()
