@@ -1,7 +1,7 @@
 """Options that several commands share, each said once."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,7 +23,8 @@ BlimpDir = Annotated[
     Path | None, typer.Option("--blimp-dir", help="Folder with BLiMP's JSONL files, for --suite blimp.")
 ]
 SandboxLevel = Annotated[
-    str, typer.Option("--sandbox", help="Isolation of generated code: auto, namespaces or plain.")
+    Literal["auto", "namespaces", "plain"],
+    typer.Option("--sandbox", help="Isolation of generated code: auto, namespaces or plain."),
 ]
 
 

@@ -25,15 +25,16 @@ def examine() -> list[Fact]:
 
 def print_findings(facts: list[Fact]) -> None:
     """A table with a remedy under each thing that could be better."""
-    from rich.console import Console
     from rich.table import Table
+
+    from model_discovery.system.progress import make_console
 
     table = Table(box=None, pad_edge=False)
     for title in ("what", "this machine", "for more"):
         table.add_column(title, overflow="fold")
     for fact in facts:
         table.add_row(fact.what, fact.value, "" if fact.ok else fact.more)
-    Console().print(table)
+    make_console().print(table)
 
 
 def _python() -> Fact:

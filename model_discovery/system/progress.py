@@ -5,7 +5,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import TaskID
+
+_WIDE = 180  # columns where output goes to a file or a pipe: tables are not folded there
+
+
+def make_console(*, quiet: bool = False) -> "Console":
+    """The console for everything that people read: as wide as the terminal, wide where there is none."""
+    from rich.console import Console
+
+    console = Console(quiet=quiet, highlight=False)
+    if not (console.is_terminal or console.is_jupyter):
+        console = Console(quiet=quiet, highlight=False, width=_WIDE)
+    return console
 
 
 class Display:
@@ -18,10 +31,9 @@ class Display:
     """
 
     def __init__(self, *, enabled: bool = True) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        self.console = Console(quiet=not enabled, highlight=False)
+        self.console = make_console(quiet=not enabled)
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),

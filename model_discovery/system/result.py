@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_discovery.errors import UserError
+from model_discovery.system.progress import make_console
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -162,12 +163,9 @@ class DiscoveryResult:
 
     def show(self) -> None:
         """Print the leaderboard, the best design in words, the lineage hash and what to type next."""
-        from rich.console import Console
         from rich.markup import escape as plain
 
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console = Console(highlight=False, width=180)
+        console = make_console()
         console.print()
         console.print(self.leaderboard())
         console.print(f"\n{plain(self.status)}", soft_wrap=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_discovery.errors import UserError, unknown
+from model_discovery.system.progress import make_console
 
 if TYPE_CHECKING:
     from model_discovery.design_tree import CampaignRow, DesignRow, DesignTree, VerificationRow
@@ -212,7 +213,6 @@ def export_campaign(db: str, campaign: str | None, path: Path) -> str:
 
 def print_table(rows: list[Facts]) -> None:
     """Rows as a table; absent numbers are dashes."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -224,15 +224,14 @@ def print_table(rows: list[Facts]) -> None:
         table.add_column(title.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*("-" if value in (None, "") else escape(str(value)) for value in row.values()))
-    Console().print(table)
+    make_console().print(table)
 
 
 def print_design(facts: Facts) -> None:
     """One design as a page: map, proposal, evidence."""
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
+    console = make_console()
     origin = facts["origin"] if not facts["operator"] else f"{facts['origin']}, {facts['operator']}"
     console.print(f"[bold]{facts['design']}[/bold]  {facts['status']}  ({origin})  {facts['structure_hash']}")
     if facts["parents"]:
@@ -264,10 +263,9 @@ def _value(measure: Facts | None) -> str | None:
 
 def print_diff(facts: Facts) -> None:
     """Slot by slot: what changed, what is new, what is gone."""
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
+    console = make_console()
     console.print(f"{facts['from']} -> {facts['to']}")
     for kind in ("changed", "new", "gone"):
         for change in facts[kind]:

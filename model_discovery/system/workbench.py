@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from model_discovery.errors import UserError, unknown
 from model_discovery.system.doctor import folder_or_error
+from model_discovery.system.progress import make_console
 
 if TYPE_CHECKING:
     from model_discovery.blocks import UnitTree
@@ -22,11 +23,7 @@ def find_design(design: str, *, db: str, campaign: str | None) -> tuple[str, "Un
     from model_discovery.system import views
 
     if design.endswith(".json"):
-        try:
-            text = Path(design).read_text("utf-8")
-        except OSError as error:
-            raise UserError(f"Cannot read {design}: {error.strerror}.") from None
-        return Path(design).stem, UnitTree.from_json(text)
+        return Path(design).stem, _read_tree(Path(design))
     seeds = seed_designs()
     in_tree: list[str] = []
     if views.exists(db):
@@ -39,6 +36,19 @@ def find_design(design: str, *, db: str, campaign: str | None) -> tuple[str, "Un
     if design in seeds:
         return design, seeds[design].tree
     raise unknown("design", design, {*in_tree, *seeds})
+
+
+def _read_tree(file: Path) -> "UnitTree":
+    import json
+
+    from model_discovery.blocks import UnitTree
+
+    try:
+        return UnitTree.from_json(json.loads(file.read_text("utf-8")))
+    except OSError as error:
+        raise UserError(f"Cannot read {file}: {error.strerror}.") from None
+    except ValueError as error:
+        raise UserError(f"{file} is not a unit tree: {error}.", hint="write one with tree export") from None
 
 
 def verify(
@@ -117,7 +127,6 @@ def _run_all(
 
 def print_reports(design: str, reports: "Sequence[VerificationReport]") -> None:
     """One line a seed: status, losses, scores, cost."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=design, box=None, title_justify="left")
@@ -135,7 +144,7 @@ def print_reports(design: str, reports: "Sequence[VerificationReport]") -> None:
             "-" if report.cost.tokens_per_second is None else f"{report.cost.tokens_per_second:,.0f}",
             report.artefacts.get("folder", ""),
         )
-    Console().print(table)
+    make_console().print(table)
 
 
 def _measure(measure: object) -> str:
@@ -145,7 +154,9 @@ def _measure(measure: object) -> str:
     return f"{value:.4f}" if stderr is None else f"{value:.4f} ± {stderr:.4f}"
 
 
-def check(file: Path, *, scales: Sequence[str], level: str) -> "CheckReport":
+def check(
+    file: Path, *, scales: Sequence[str], level: Literal["auto", "plain", "namespaces"]
+) -> "CheckReport":
     """All checks over a unit file or a unit tree, in the sandbox."""
     import tempfile
 
@@ -167,10 +178,9 @@ def check(file: Path, *, scales: Sequence[str], level: str) -> "CheckReport":
 
 def print_check(file: Path, report: "CheckReport") -> None:
     """The findings, worst first, each with what to do."""
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
+    console = make_console()
     for finding in sorted(report.findings, key=lambda f: ("error", "warning", "info").index(f.severity)):
         console.print(
             f"[bold]{finding.severity}[/bold] {finding.check} at {escape(finding.where)}", soft_wrap=True
