@@ -100,3 +100,39 @@ def grandchild(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     context.report(pid=os.getpid(), child=child.pid)
     time.sleep(600)
     return {}
+
+
+def hang(request: dict[str, Any], channel: Any) -> dict[str, Any]:
+    """Runs inside a sandbox."""
+    channel.send({"here": True})
+    time.sleep(600)
+    return {}
+
+
+def sandboxed(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    """A worker whose sandbox is busy."""
+    from model_discovery.sandbox import Limits, Sandbox
+
+    here = Path(__file__).parent
+    sandbox = context.keep(
+        "sandbox", lambda: Sandbox(writable=context.folder, preload=(), import_paths=[here])
+    )
+    limits = Limits(wall_seconds=600)
+    sandbox.call(
+        "engine_work:hang",
+        {},
+        folder=context.folder / "call",
+        limits=limits,
+        on_event=lambda event: context.report(pid=os.getpid()),
+    )
+    return {}
+
+
+def sometimes(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    """Ends in the way it is asked to."""
+    time.sleep(request["seconds"])
+    if request["way"] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if request["way"] == "fail":
+        raise RuntimeError("asked to")
+    return {"text": "x" * 100_000}

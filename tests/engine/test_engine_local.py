@@ -1,5 +1,6 @@
 """The local engine: what comes back from workers, well or badly ended."""
 
+import random
 import signal
 import time
 from collections.abc import Iterator
@@ -235,3 +236,20 @@ def test_bad_numbers() -> None:
         LocalEngine(workers=0)
     with pytest.raises(UserError, match="0 threads"):
         LocalEngine(workers=1, threads=0)
+
+
+def test_every_job_gives_one_result_whatever_happens(tmp_path: Path) -> None:
+    """Random ends, workers killed from outside, a few jobs taken back."""
+    dice = random.Random(0)
+    ways = [dice.choice(["die", "fail", "done", "done", "done"]) for _ in range(40)]
+    expected = {"die": "lost", "fail": "failed", "done": "done"}
+    with LocalEngine(workers=3) as engine:
+        runner = Runner(engine, tmp_path)
+        for way in ways:
+            runner.submit("sometimes", way=way, seconds=dice.uniform(0, 0.02))
+        cancelled = {number for number in (7, 23, 31) if engine.cancel(number)}
+        results: list[JobResult] = []
+        while engine.unfinished:
+            results += [message for message in engine.wait(timeout=30) if isinstance(message, JobResult)]
+    assert sorted(result.id for result in results) == sorted(set(range(1, 41)) - cancelled)
+    assert all(result.status == expected[ways[result.id - 1]] for result in results)

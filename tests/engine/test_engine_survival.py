@@ -1,5 +1,6 @@
 """No worker outlives its controller, and Ctrl-C is the controller's alone."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -84,6 +85,45 @@ def marked(marker: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below a process."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            words = stat.read_text().rpartition(")")[2].split()
+            parents.setdefault(int(words[1]), []).append(int(stat.parent.name))
+    found, border = [], [pid]
+    while border:
+        border = [child for parent in border for child in parents.get(parent, [])]
+        found += border
+    return found
+
+
+def test_killed_controller_leaves_no_sandbox(tmp_path: Path) -> None:
+    controller = start_controller(tmp_path, "sandboxed")
+    assert controller.stdout is not None
+    for _ in range(2):
+        controller.stdout.readline()
+    pids = descendants(controller.pid)
+    assert len(pids) >= 6  # two workers, their servers, the servers' children
+    controller.kill()
+    controller.wait()
+    assert wait_until_gone(pids, 3) == []
+    controller.stdout.close()
+
+
+def test_close_with_kill_leaves_no_sandbox(tmp_path: Path) -> None:
+    engine = LocalEngine(workers=1)
+    engine.submit(Job(0, "engine_work:sandboxed", {}, tmp_path))
+    (message,) = engine.wait(timeout=30)
+    assert isinstance(message, JobProgress)
+    worker = message.fields["pid"]
+    pids = [worker, *descendants(worker)]
+    assert len(pids) >= 3
+    engine.close(kill=True)
+    assert wait_until_gone(pids, 3) == []
 
 
 def test_interrupt_reaches_the_controller_only(tmp_path: Path) -> None:
