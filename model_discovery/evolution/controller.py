@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.config import CampaignConfig
 from model_discovery.design_tree import CampaignRow, DesignTree, JobRow, NewDecision
 from model_discovery.engine import Job, JobProgress, JobResult
@@ -302,6 +303,7 @@ class Controller:
         applied = self.tree.apply_job(job.id, design=new, event=("designed", data))
         assert applied.design_id is not None
         design.id = applied.design_id
+        self._requests.keep(design.id, UnitTree.model_validate(new.unit_tree))
         self.state.settle_design(fruitful=True)
         self.state.add_design(design)
         self._tell("designed", data)

@@ -15,22 +15,25 @@ _FIRST_CAPACITY = 64
 
 
 class Grid:
-    """An array of one row a design that grows by doubling; `rows` is a view of what is in use."""
+    """An array of one row a design that grows by doubling; `rows` is a view of what is in use.
+
+    Each column lies in one piece, since nearly all that is asked is asked of a whole column.
+    """
 
     def __init__(self, columns: int, dtype: type[np.generic]) -> None:
-        self._cells: NDArray[Any] = np.zeros((_FIRST_CAPACITY, columns), dtype=dtype)
+        self._cells: NDArray[Any] = np.zeros((columns, _FIRST_CAPACITY), dtype=dtype)
         self._used = 0
 
     def append(self) -> None:
         """One more row of zeros."""
-        if self._used == len(self._cells):
-            self._cells = np.concatenate([self._cells, np.zeros_like(self._cells)])
+        if self._used == self._cells.shape[1]:
+            self._cells = np.concatenate([self._cells, np.zeros_like(self._cells)], axis=1)
         self._used += 1
 
     @property
     def rows(self) -> NDArray[Any]:
         """``(N, columns)``; writing to it changes the grid."""
-        return self._cells[: self._used]
+        return self._cells[:, : self._used].T
 
 
 class Evidence:

@@ -22,6 +22,7 @@ _SEED_NOISE, _SEED_NOISE_WEIGHT = 0.004**2, 2.0
 _SPREAD, _SPREAD_WEIGHT = 0.03**2, 2.0
 _INTERACTION_SHARE, _INTERACTION_WEIGHT = 0.2, 4.0
 _LEAST_SPREAD_SHARE = 0.1
+_QUARTILE_SAMPLE = 1024  # values that are enough for quartiles
 _ROBUST_FROM = 8  # designs from which the quartiles, not the variance, say how far designs lie apart
 
 
@@ -53,35 +54,54 @@ class Posterior:
     target: int
 
     def sd_after(self, count: Counts) -> Floats:
-        """Standard deviation at the target if the rows of ``count`` ``(K, S)`` were all that had run;
+        """Standard deviation at the target if the rows of ``count`` ``(K, S)`` were all runs made;
         ``(K,)``.
         """
-        precision = _run_precision(count, self.seed_noise, self.interaction)
-        return np.sqrt(self._variance(count, precision))
-
-    def _variance(self, count: Counts, precision: Floats) -> Floats:
-        quality = 1 / (1 / self.spread + precision.sum(axis=1))
-        kept = 1 - _own_share(count, self)
-        variance: Floats = kept**2 * quality + self.interaction * kept
-        return variance
+        noise = _Noise(self.seed_noise, self.interaction)
+        return _sd(
+            noise.precision(count), noise.own_share(count[:, self.target]), self.spread, self.interaction
+        )
 
 
-def fit(evidence: Evidence, target: int) -> Posterior:
-    """The posterior at scale index ``target``; O(designs), closed form."""
+@dataclass(frozen=True)
+class _Noise:
+    """Variances of what a run shows besides quality."""
+
+    seed_noise: Floats
+    interaction: float
+
+    def precision(self, count: Counts) -> Floats:
+        """How much the runs at a scale say about quality, ``(N, S)``; 0 without a run."""
+        return np.where(count > 0, 1 / (self.interaction + self.seed_noise / np.maximum(count, 1)), 0.0)
+
+    def own_share(self, runs: Counts) -> Floats:
+        """How far a design's ``runs`` at the target decide its shift there, ``(N,)`` in ``[0, 1)``."""
+        noise = self.seed_noise[-1] / np.maximum(runs, 1)
+        return np.where(runs > 0, self.interaction / (self.interaction + noise), 0.0)
+
+
+def _sd(precision: Floats, own_share: Floats, spread: float, interaction: float) -> Floats:
+    quality = 1 / (1 / spread + precision.sum(axis=1))
+    open_share = 1 - own_share
+    sd: Floats = np.sqrt(open_share * (open_share * quality + interaction))
+    return sd
+
+
+def fit(evidence: Evidence) -> Posterior:
+    """The posterior at the highest scale; O(designs), closed form."""
     count, observed = evidence.count, evidence.count > 0
+    target = count.shape[1] - 1
     seed_noise, spare = seed_noises(count, evidence.squares)
     spread, interaction = _variances(evidence, observed, seed_noise)
-    precision = _run_precision(count, seed_noise, interaction)
+    noise = _Noise(seed_noise, interaction)
+    precision, own_share = noise.precision(count), noise.own_share(count[:, target])
     level = _levels(evidence.mean, precision, spread)
-    deficit = np.where(observed, evidence.mean - level, 0.0)
-    quality = -(precision * deficit).sum(axis=1) / (1 / spread + precision.sum(axis=1))
-    belief = Posterior(
-        mean=quality, sd=np.zeros_like(quality), level=np.where(observed.any(axis=0), level, np.nan),
-        seed_noise=seed_noise, spread=spread, interaction=interaction, spare_runs=spare, target=target,
-    )  # fmt: skip
-    own = np.where(observed[:, target], -deficit[:, target] - quality, 0.0)
+    gained = np.where(observed, level - evidence.mean, 0.0)
+    quality = (precision * gained).sum(axis=1) / (1 / spread + precision.sum(axis=1))
     return Posterior(
-        mean=quality + _own_share(count, belief) * own, sd=belief.sd_after(count), level=belief.level,
+        mean=quality + own_share * (gained[:, target] - quality),
+        sd=_sd(precision, own_share, spread, interaction),
+        level=np.where(observed.any(axis=0), level, np.nan),
         seed_noise=seed_noise, spread=spread, interaction=interaction, spare_runs=spare, target=target,
     )  # fmt: skip
 
@@ -103,18 +123,6 @@ def seed_noises(
     scatter = squares.sum(axis=0)
     pooled = (weight * prior + scatter.sum()) / (weight + spare.sum())
     return (weight * pooled + scatter) / (weight + spare), spare
-
-
-def _run_precision(count: Counts, seed_noise: Floats, interaction: float) -> Floats:
-    """How much the runs at a scale say about quality: ``1 / (interaction + noise / n)``, 0 without a run."""
-    return np.where(count > 0, 1 / (interaction + seed_noise / np.maximum(count, 1)), 0.0)
-
-
-def _own_share(count: Counts, belief: Posterior) -> Floats:
-    """How far a design's own runs at the target decide its shift there, ``(N,)`` in ``[0, 1)``."""
-    runs = count[:, belief.target]
-    noise = belief.seed_noise[belief.target] / np.maximum(runs, 1)
-    return np.where(runs > 0, belief.interaction / (belief.interaction + noise), 0.0)
 
 
 def _levels(mean: Floats, precision: Floats, spread: float) -> Floats:
@@ -157,7 +165,8 @@ def _robust_variance(values: Floats) -> float:
     """Variance that a few broken designs do not blow up: from the quartiles once there are enough values."""
     if len(values) < _ROBUST_FROM:
         return float(values.var(ddof=1))
-    low, high = np.percentile(values, [25, 75])
+    sample = values[:: max(1, len(values) // _QUARTILE_SAMPLE)]
+    low, high = np.percentile(sample, [25, 75])
     return float(((high - low) / 1.349) ** 2)
 
 

@@ -34,7 +34,8 @@ def owed_run(openings: Openings) -> Owed | None:
 def _baseline(openings: Openings, scale: int) -> int | None:
     """The baseline that has to run at a scale before designs do, or lacks seeds there."""
     state, needed = openings.state, openings.state.seeds_needed(scale)
-    usable = np.flatnonzero(state.baseline & ~state.failed[:, scale])
+    baselines = np.array(state.baselines, dtype=np.intp)
+    usable = baselines[~state.failed[baselines, scale]]
     begun = usable[state.started[usable, scale] > 0]
     best = best_mean(state.evidence, scale, begun)
     if scale == 0:
@@ -45,7 +46,7 @@ def _baseline(openings: Openings, scale: int) -> int | None:
             return int(index)
     if (
         len(begun) >= baselines_at(openings.opened(scale), needed)
-        or state.pending[state.baseline, scale - 1].any()
+        or state.pending[baselines, scale - 1].any()
     ):
         return None  # enough of them, or the best one below is not known yet
     return best_mean(state.evidence, scale - 1, usable[state.started[usable, scale] == 0])

@@ -1,9 +1,10 @@
 """The requests that workers get, from a step and what the tree holds."""
 
-from dataclasses import dataclass
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.design_tree import DesignTree
 from model_discovery.designers.requests import DesignLimits, DesignRequest, ParentDesign
 from model_discovery.evolution.policy import DesignStep, RunStep
@@ -12,10 +13,10 @@ from model_discovery.seeds import derive
 from model_discovery.verification.recipes import Recipe
 from model_discovery.verification.report import VerifyRequest
 
-_MOST_TO_AVOID = 256
+_MOST_EACH = 100  # children of a parent, and newest designs, whose structures a request names
+_MOST_TREES = 64
 
 
-@dataclass(frozen=True)
 class RequestMaker:
     """Builds requests of one campaign.
 
@@ -27,23 +28,28 @@ class RequestMaker:
         Where prepared data lies or is made.
     """
 
-    tree: DesignTree
-    instruction: str
-    recipe: Recipe
-    data_dir: Path
+    def __init__(self, tree: DesignTree, instruction: str, recipe: Recipe, data_dir: Path) -> None:
+        self.recipe = recipe
+        self._tree = tree
+        self._instruction = instruction
+        self._data_dir = str(data_dir)
+        self._unit_trees: OrderedDict[int, UnitTree] = OrderedDict()
+
+    def keep(self, design_id: int, unit_tree: UnitTree) -> None:
+        """Remember the tree of a design that will soon be asked for again."""
+        self._unit_trees[design_id] = unit_tree
+        self._unit_trees.move_to_end(design_id)
+        if len(self._unit_trees) > _MOST_TREES:
+            self._unit_trees.popitem(last=False)
 
     def design(self, state: CampaignState, step: DesignStep, number: int) -> dict[str, Any]:
         """The request for decision ``number``, as JSON."""
         config = state.config
-        parents = tuple(
-            ParentDesign(
-                name=state.designs[index].name, unit_tree=self.tree.unit_tree(state.designs[index].id)
-            )
-            for index in step.parents
-        )
+        chosen = (state.designs[index] for index in step.parents)
+        parents = tuple(ParentDesign(name=one.name, unit_tree=self._unit_tree(one.id)) for one in chosen)
         request = DesignRequest(
             designer=step.designer,
-            instruction=self.instruction,
+            instruction=self._instruction,
             operator=step.operator,
             parents=parents,
             limits=DesignLimits(
@@ -59,16 +65,23 @@ class RequestMaker:
         config, design = state.config, state.designs[step.design]
         request = VerifyRequest(
             design=design.name,
-            unit_tree=self.tree.unit_tree(design.id),
+            unit_tree=self._unit_tree(design.id),
             scale=state.scales[step.scale],
             recipe=self.recipe,
             seed=step.seed,
             suites=config.suites,
-            data_dir=str(self.data_dir),
+            data_dir=self._data_dir,
             blimp_dir=config.blimp_dir,
             sandbox=config.sandbox,
         )
         return request.model_dump(mode="json")
+
+    def _unit_tree(self, design_id: int) -> UnitTree:
+        unit_tree = self._unit_trees.get(design_id)
+        if unit_tree is None:
+            unit_tree = UnitTree.model_validate(self._tree.unit_tree(design_id))
+        self.keep(design_id, unit_tree)
+        return unit_tree
 
 
 def structures_to_avoid(state: CampaignState, parents: tuple[int, ...]) -> tuple[str, ...]:
@@ -77,7 +90,9 @@ def structures_to_avoid(state: CampaignState, parents: tuple[int, ...]) -> tuple
     Bounded, so that a request does not grow with the tree; what slips through is found when the design
     enters.
     """
-    family = [*parents, *(child for parent in parents for child in reversed(state.designs[parent].children))]
-    newest = range(len(state.designs) - 1, max(-1, len(state.designs) - 1 - _MOST_TO_AVOID), -1)
-    indices = dict.fromkeys([*family[:_MOST_TO_AVOID], *newest])
-    return tuple(state.designs[index].structure_hash for index in list(indices)[:_MOST_TO_AVOID])
+    family = [
+        *parents,
+        *(child for parent in parents for child in state.designs[parent].children[-_MOST_EACH:]),
+    ]
+    newest = range(max(0, len(state.designs) - _MOST_EACH), len(state.designs))
+    return tuple(state.designs[index].structure_hash for index in dict.fromkeys([*family, *newest]))

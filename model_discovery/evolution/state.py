@@ -76,6 +76,7 @@ class CampaignState:
         self.config = config
         self.scales = config.scales
         self.designs: list[Design] = []
+        self.baselines: list[int] = []
         self.index: dict[str, int] = {}
         self.hashes: dict[str, int] = {}
         self.evidence = Evidence(len(self.scales))
@@ -112,6 +113,8 @@ class CampaignState:
         family = self._families[design.family]
         self._family_sizes.rows[family] += 1
         self._facts.rows[index] = (design.baseline, 0, family)
+        if design.baseline:
+            self.baselines.append(index)
         for parent in design.parents:
             self.designs[parent].children.append(index)
         self.waiting[index] = None
@@ -209,7 +212,7 @@ class CampaignState:
     def posterior(self) -> Posterior:
         """Belief at the top of the ladder, worked out once for each new piece of evidence."""
         if self._posterior is None or self._posterior[0] != self.evidence.version:
-            self._posterior = self.evidence.version, fit(self.evidence, len(self.scales) - 1)
+            self._posterior = self.evidence.version, fit(self.evidence)
         return self._posterior[1]
 
     @property

@@ -1,0 +1,46 @@
+"""Evolution: what is designed and verified next, and the loop that sees it done. Names load when first
+asked for.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from model_discovery.evolution.budgets import pyramid as pyramid
+    from model_discovery.evolution.campaigns import begin_campaign as begin_campaign
+    from model_discovery.evolution.campaigns import check_campaign as check_campaign
+    from model_discovery.evolution.controller import CampaignEvent as CampaignEvent
+    from model_discovery.evolution.controller import Controller as Controller
+    from model_discovery.evolution.controller import Ending as Ending
+    from model_discovery.evolution.controller import WorkFunctions as WorkFunctions
+    from model_discovery.evolution.leaderboard import Leaderboard as Leaderboard
+    from model_discovery.evolution.leaderboard import leaderboard as leaderboard
+    from model_discovery.evolution.requests import RequestMaker as RequestMaker
+    from model_discovery.evolution.resume import load_state as load_state
+    from model_discovery.evolution.scoreboard import LeaderboardRow as LeaderboardRow
+    from model_discovery.evolution.selectors import selector_names as selector_names
+    from model_discovery.evolution.state import CampaignState as CampaignState
+    from model_discovery.evolution.state import Estimate as Estimate
+    from model_discovery.evolution.stopping import StopFlag as StopFlag
+    from model_discovery.evolution.stopping import stop_on_signals as stop_on_signals
+
+_MODULES = {
+    "budgets": ("pyramid",),
+    "campaigns": ("begin_campaign", "check_campaign"),
+    "controller": ("CampaignEvent", "Controller", "Ending", "WorkFunctions"),
+    "leaderboard": ("Leaderboard", "leaderboard"),
+    "requests": ("RequestMaker",),
+    "resume": ("load_state",),
+    "scoreboard": ("LeaderboardRow",),
+    "selectors": ("selector_names",),
+    "state": ("CampaignState", "Estimate"),
+    "stopping": ("StopFlag", "stop_on_signals"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'model_discovery.evolution' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"model_discovery.evolution.{_HOME[name]}"), name)
