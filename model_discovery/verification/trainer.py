@@ -26,7 +26,8 @@ from model_discovery.verification.streams import IGNORED, Batch
 Precision = Literal["fp32", "bf16"]
 MICRO_TOKENS = 2048  # of one forward pass: what a CPU's caches like best; larger steps accumulate
 BF16_PAYS_FROM = 1_000_000  # parameters; below, casting costs more than it saves
-CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into checkpoints
+CHECKPOINT_SHARE = 0.01  # of the time, at most, goes into checkpoints …
+MOST_PAUSES = 60  # … unless the pause would become this many times the least one
 SMOOTHING = 0.05
 DIVERGED_AFTER = 20  # steps before divergence can be told from the first noise
 DIVERGED_BY = 1.0  # nats per token that the smoothed loss may rise above its lowest value
@@ -62,7 +63,7 @@ class TrainPlan:
     precision: Precision = "fp32"
     probes: int = 1
     identity: str = ""
-    checkpoint_seconds: float = 5.0
+    checkpoint_seconds: float = 2.0
 
     @classmethod
     def from_recipe(
@@ -326,7 +327,8 @@ class _Clock:
     def stored(self) -> None:
         """A checkpoint has just been written, within the current `paused`."""
         now = time.monotonic()
-        self._pause = max(self._least, (now - self._since) / CHECKPOINT_SHARE)
+        wanted = (now - self._since) / CHECKPOINT_SHARE
+        self._pause = min(max(self._least, wanted), MOST_PAUSES * self._least)
         self._stored = now
 
 
