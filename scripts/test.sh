@@ -8,5 +8,5 @@ bin=.venv/bin
 "$bin/ruff" check .
 "$bin/ruff" format --check .
 "$bin/mypy"
-"$bin/lint-imports" --no-timings
+"$bin/lint-imports"
 "$bin/python" -m pytest --numprocesses "${TEST_PROCESSES:-auto}" --dist worksteal "$@"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
-from model_discovery.design_tree.opening import Place
+from model_discovery.design_tree.connecting import Place
 from model_discovery.errors import EXIT_FAILED, UserError
 
 

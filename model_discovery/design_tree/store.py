@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, Insert, Table, insert
 from sqlalchemy.exc import DBAPIError, StatementError
 
+from model_discovery.design_tree.connecting import Place
 from model_discovery.design_tree.faults import explain
-from model_discovery.design_tree.opening import Place, open_engine
+from model_discovery.design_tree.opening import open_engine
 
 
 class Store:

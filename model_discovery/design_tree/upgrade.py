@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from model_discovery.design_tree.opening import Place, make_engine, quick_check, read_revision
+from model_discovery.design_tree.connecting import Place, make_engine, quick_check, read_revision
 from model_discovery.design_tree.tables import REVISIONS
 from model_discovery.errors import EXIT_FAILED, UserError
 

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import event
 from tree_makers import DECISION, child, make_campaign
 
-from model_discovery.design_tree import DesignTree, opening
-from model_discovery.design_tree.opening import Place
+from model_discovery.design_tree import DesignTree, connecting, opening
+from model_discovery.design_tree.connecting import Place
 from model_discovery.design_tree.tables import REVISIONS
 from model_discovery.errors import UserError
 
@@ -283,7 +283,7 @@ def test_write_that_the_system_refuses(file: Path) -> None:
 
 
 def test_locked_by_another_program(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(connecting, "BUSY_SECONDS", 0.1)
     other = sqlite3.connect(file, isolation_level=None)
     with DesignTree(file) as tree:
         other.execute("BEGIN IMMEDIATE")

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import create_engine
 from tree_makers import child, make_campaign
 
-from model_discovery.design_tree import DesignTree, opening
-from model_discovery.design_tree.opening import Place
+from model_discovery.design_tree import DesignTree, connecting
+from model_discovery.design_tree.connecting import Place
 from model_discovery.design_tree.tables import METADATA, REVISIONS
 from model_discovery.design_tree.upgrade import Migrations, back_up, run_migrations, upgrade
 from model_discovery.errors import UserError
@@ -42,7 +42,7 @@ def schema_of(path: Path) -> dict[str, object]:
 
 def test_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
     migrated = tmp_path / "migrated.db"
-    engine = opening.make_engine(Place.of(migrated))
+    engine = connecting.make_engine(Place.of(migrated))
     with engine.begin() as connection:
         run_migrations(connection, Migrations())
     DesignTree(tmp_path / "made.db").close()
