@@ -25,7 +25,3 @@ def main() -> None:
     except BrokenPipeError:  # `model-discovery tree list | head`
         sys.stderr.close()
         sys.exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -104,6 +104,9 @@ class BuildSystem:
 
         seeds = seed_designs()
         check_campaign(instruction, self.config, seeds)
+        if name is not None and not _NAME.fullmatch(name):
+            hint = "letters, digits, '_', '.' and '-', 64 at most"
+            raise UserError(f"'{name}' cannot name a campaign.", hint=hint)
         with _open(self.db, create=True) as tree:
             campaign = begin_campaign(
                 tree,
@@ -118,7 +121,7 @@ class BuildSystem:
     def resume(self, name: str) -> "DiscoveryResult":
         """Go on with a campaign that was stopped or killed, under the configuration it was begun with."""
         from model_discovery.blocks.seed_designs import seed_designs
-        from model_discovery.evolution import add_seed_designs
+        from model_discovery.evolution.campaigns import add_seed_designs
 
         with _open(self.db, create=False) as tree:
             campaign = tree.campaign(name)
@@ -242,10 +245,6 @@ def _campaign_name(tree: "DesignTree", name: str | None, preset: str) -> str:
     taken = {row.name for row in tree.campaigns()}
     if name is None:
         return next(found for n in range(1, len(taken) + 2) if (found := f"{preset}-{n}") not in taken)
-    if not _NAME.fullmatch(name):
-        raise UserError(
-            f"'{name}' cannot name a campaign.", hint="letters, digits, '_', '.' and '-', 64 at most"
-        )
     if name in taken:
         raise UserError(f"There is a campaign '{name}' already.", hint=f"go on with --resume {name}")
     return name

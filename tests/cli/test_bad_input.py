@@ -30,7 +30,7 @@ class Peek(GAU):
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "model_discovery.cli", *arguments]
+    command = [sys.executable, "-m", "model_discovery", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
