@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from model_discovery.evolution.controller import Controller as Controller
     from model_discovery.evolution.controller import Ending as Ending
     from model_discovery.evolution.controller import WorkFunctions as WorkFunctions
+    from model_discovery.evolution.describe import Description as Description
+    from model_discovery.evolution.describe import describe_design as describe_design
     from model_discovery.evolution.leaderboard import Leaderboard as Leaderboard
-    from model_discovery.evolution.leaderboard import leaderboard as leaderboard
+    from model_discovery.evolution.leaderboard import make_leaderboard as make_leaderboard
     from model_discovery.evolution.requests import RequestMaker as RequestMaker
     from model_discovery.evolution.resume import load_state as load_state
     from model_discovery.evolution.scoreboard import LeaderboardRow as LeaderboardRow
@@ -28,7 +30,8 @@ _MODULES = {
     "budgets": ("pyramid",),
     "campaigns": ("begin_campaign", "check_campaign"),
     "controller": ("CampaignEvent", "Controller", "Ending", "WorkFunctions"),
-    "leaderboard": ("Leaderboard", "leaderboard"),
+    "describe": ("Description", "describe_design"),
+    "leaderboard": ("Leaderboard", "make_leaderboard"),
     "requests": ("RequestMaker",),
     "resume": ("load_state",),
     "scoreboard": ("LeaderboardRow",),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from model_discovery.blocks.scales import get_scale
 from model_discovery.blocks.seed_designs import SeedDesign
 from model_discovery.config import CampaignConfig
 from model_discovery.design_tree import CampaignRow, DesignTree, NewDesign
@@ -33,8 +34,8 @@ def begin_campaign(
     Raises
     ------
     UserError
-        An empty instruction, an unknown selector, designer or seed design (with the nearest name), seeds
-        for a scale without a budget, a budget that leaves no run for a design, or a name that is taken.
+        An empty instruction; an unknown selector, designer, scale or seed design (with the nearest name);
+        scales not in ascending order; a budget that leaves no run for a design; a name that is taken.
     """
     check_campaign(instruction, config, seeds)
     values = config.model_dump(mode="json")
@@ -54,9 +55,13 @@ def check_campaign(instruction: str, config: CampaignConfig, seeds: Mapping[str,
     for name in config.seed_designs:
         if name not in seeds:
             raise unknown("seed design", name, seeds)
+    targets = [get_scale(scale).target for scale in config.scales]
+    if targets != sorted(set(targets)):
+        raise UserError(
+            f"budget.runs names the scales {', '.join(config.scales)}.", hint="each once, the smallest first"
+        )
     for scale in config.ladder.seeds:
-        if scale not in config.scales:
-            raise unknown("scale in ladder.seeds (it has no budget)", scale, config.scales)
+        get_scale(scale)  # a scale without a budget may keep its seeds: presets are changed budget by budget
     check_budget(config.budget.runs, len(set(config.seed_designs)))
 
 

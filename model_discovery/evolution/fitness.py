@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_discovery.evolution.evidence import Counts, Evidence, Flags, Floats, Indices
+from model_discovery.evolution.evidence import Counts, Evidence, Floats, Indices
 
 # Priors in nats per token, from trials of a dozen architectures with three seeds each at 0.1M to 1M
 # parameters: seeds of one design differ by 0.002 to 0.010, sensible designs by about 0.03, ranks correlate at
@@ -27,48 +27,23 @@ _ROBUST_FROM = 8  # designs from which the quartiles, not the variance, say how 
 
 
 @dataclass(frozen=True)
-class Posterior:
-    """Belief about every design, in nats per token below the level of the target scale (higher is better).
+class Variances:
+    """How far runs of equal designs differ, and why.
 
     Attributes
     ----------
-    mean, sd
-        ``(N,)``: of ``quality + shift`` at the target scale. A design without runs has the population's.
-    level
-        ``(S,)``: loss of an average design; NaN where nothing ran.
     seed_noise
-        ``(S,)``: variance between seeds of one design.
+        ``(S,)``: between seeds of one design.
     spread, interaction
-        Variances between designs, and between the scales of one design.
+        Between designs, and between the scales of one design.
     spare_runs
         ``(S,)``: runs beyond the first of their design, the data behind ``seed_noise``.
     """
 
-    mean: Floats
-    sd: Floats
-    level: Floats
     seed_noise: Floats
     spread: float
     interaction: float
     spare_runs: Counts
-    target: int
-
-    def sd_after(self, count: Counts) -> Floats:
-        """Standard deviation at the target if the rows of ``count`` ``(K, S)`` were all runs made;
-        ``(K,)``.
-        """
-        noise = _Noise(self.seed_noise, self.interaction)
-        return _sd(
-            noise.precision(count), noise.own_share(count[:, self.target]), self.spread, self.interaction
-        )
-
-
-@dataclass(frozen=True)
-class _Noise:
-    """Variances of what a run shows besides quality."""
-
-    seed_noise: Floats
-    interaction: float
 
     def precision(self, count: Counts) -> Floats:
         """How much the runs at a scale say about quality, ``(N, S)``; 0 without a run."""
@@ -79,31 +54,58 @@ class _Noise:
         noise = self.seed_noise[-1] / np.maximum(runs, 1)
         return np.where(runs > 0, self.interaction / (self.interaction + noise), 0.0)
 
+    def sd(self, precision: Floats, own_share: Floats) -> Floats:
+        """Standard deviation of belief at the target, ``(N,)``."""
+        quality = 1 / (1 / self.spread + precision.sum(axis=1))
+        open_share = 1 - own_share
+        sd: Floats = np.sqrt(open_share * (open_share * quality + self.interaction))
+        return sd
 
-def _sd(precision: Floats, own_share: Floats, spread: float, interaction: float) -> Floats:
-    quality = 1 / (1 / spread + precision.sum(axis=1))
-    open_share = 1 - own_share
-    sd: Floats = np.sqrt(open_share * (open_share * quality + interaction))
-    return sd
+
+@dataclass(frozen=True)
+class Posterior:
+    """Belief about every design, in nats per token below the level of the target scale (higher is better).
+
+    Attributes
+    ----------
+    mean, sd
+        ``(N,)``: of ``quality + shift`` at the target scale. A design without runs has the population's.
+    level
+        ``(S,)``: loss of an average design; NaN where nothing ran.
+    """
+
+    mean: Floats
+    sd: Floats
+    level: Floats
+    variances: Variances
+
+    def sd_after(self, count: Counts) -> Floats:
+        """Standard deviation at the target if the rows of ``count`` ``(K, S)`` were all runs made;
+        ``(K,)``.
+        """
+        return self.variances.sd(self.variances.precision(count), self.variances.own_share(count[:, -1]))
 
 
-def fit(evidence: Evidence) -> Posterior:
-    """The posterior at the highest scale; O(designs), closed form."""
+def fit(evidence: Evidence, variances: Variances | None = None) -> Posterior:
+    """The posterior at the highest scale; O(designs), closed form.
+
+    Parameters
+    ----------
+    variances
+        Those of the evidence unless told.
+    """
+    known = variances or estimate_variances(evidence)
     count, observed = evidence.count, evidence.count > 0
-    target = count.shape[1] - 1
-    seed_noise, spare = seed_noises(count, evidence.squares)
-    spread, interaction = _variances(evidence, observed, seed_noise)
-    noise = _Noise(seed_noise, interaction)
-    precision, own_share = noise.precision(count), noise.own_share(count[:, target])
-    level = _levels(evidence.mean, precision, spread)
+    precision, own_share = known.precision(count), known.own_share(count[:, -1])
+    level = _levels(evidence.mean, precision, known.spread)
     gained = np.where(observed, level - evidence.mean, 0.0)
-    quality = (precision * gained).sum(axis=1) / (1 / spread + precision.sum(axis=1))
+    quality = (precision * gained).sum(axis=1) / (1 / known.spread + precision.sum(axis=1))
     return Posterior(
-        mean=quality + own_share * (gained[:, target] - quality),
-        sd=_sd(precision, own_share, spread, interaction),
+        mean=quality + own_share * (gained[:, -1] - quality),
+        sd=known.sd(precision, own_share),
         level=np.where(observed.any(axis=0), level, np.nan),
-        seed_noise=seed_noise, spread=spread, interaction=interaction, spare_runs=spare, target=target,
-    )  # fmt: skip
+        variances=known,
+    )
 
 
 def seed_noises(
@@ -138,8 +140,10 @@ def _levels(mean: Floats, precision: Floats, spread: float) -> Floats:
     return level
 
 
-def _variances(evidence: Evidence, observed: Flags, seed_noise: Floats) -> tuple[float, float]:
-    """Variance between designs, and of one design between scales, from moments with weak priors."""
+def estimate_variances(evidence: Evidence) -> Variances:
+    """Variances from moments with weak priors."""
+    observed = evidence.count > 0
+    seed_noise, spare = seed_noises(evidence.count, evidence.squares)
     busiest = int(observed.sum(axis=0).argmax())
     at = np.flatnonzero(observed[:, busiest])
     luck = seed_noise[None, :] / np.maximum(evidence.count, 1)
@@ -158,7 +162,8 @@ def _variances(evidence: Evidence, observed: Flags, seed_noise: Floats) -> tuple
             weights.append(len(both) - 1.0)
     interaction = float(np.average(estimates, weights=weights))
     noise = float(luck[at, busiest].mean()) if len(at) else 0.0
-    return max(total - interaction - noise, _LEAST_SPREAD_SHARE * total), interaction
+    spread = max(total - interaction - noise, _LEAST_SPREAD_SHARE * total)
+    return Variances(seed_noise, spread, interaction, spare)
 
 
 def _robust_variance(values: Floats) -> float:
@@ -180,14 +185,14 @@ def best_mean(evidence: Evidence, scale: int, among: Indices) -> int | None:
     return int(ran[evidence.mean[ran, scale].argmin()])
 
 
-def gain(evidence: Evidence, posterior: Posterior, scale: int, design: int, baseline: int) -> float | None:
+def gain(evidence: Evidence, seed_noise: Floats, scale: int, design: int, baseline: int) -> float | None:
     """How far a design's loss lies below a baseline's at a scale, in standard errors of the difference.
 
     Both see the same held-out tokens, so the luck of the seeds is the error, not the sampling of windows.
-    None where one of them has no run.
+    None where one of them has no run, or they are the same.
     """
     runs = evidence.count[[design, baseline], scale]
     if not runs.all() or design == baseline:
         return None
     difference = evidence.mean[baseline, scale] - evidence.mean[design, scale]
-    return float(difference / np.sqrt((posterior.seed_noise[scale] / runs).sum()))
+    return float(difference / np.sqrt((seed_noise[scale] / runs).sum()))

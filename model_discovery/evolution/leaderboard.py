@@ -42,7 +42,7 @@ class Leaderboard:
     status: str
 
 
-def leaderboard(state: CampaignState) -> Leaderboard:
+def make_leaderboard(state: CampaignState) -> Leaderboard:
     """The leaderboard of a campaign as it stands."""
     board = Scoreboard(state)
     rows = tuple(board.row(index, scale, rank) for rank, (index, scale) in enumerate(board.order(), start=1))
@@ -75,7 +75,7 @@ def _with_best(
         status = f"{best.design} is the best design at {best.scale}; no baseline has a loss there."
         return Leaderboard(rows, best, None, False, compared, tried, None, status)
     baseline = board.row(rival, scale, ranks[state.designs[rival].name])
-    needed = needed_gain(compared, int(state.posterior.spare_runs[scale]) + _PRIOR_RUNS)
+    needed = needed_gain(compared, int(board.variances.spare_runs[scale]) + _PRIOR_RUNS)
     better = best.gain is not None and best.gain >= needed
     status = _sentences(best, baseline, better, f"{compared} of the {tried} designs made", needed)
     return Leaderboard(rows, best, baseline, better, compared, tried, needed, status)

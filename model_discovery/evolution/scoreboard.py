@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_discovery.evolution.fitness import best_mean, gain, seed_noises
+from model_discovery.evolution.fitness import best_mean, estimate_variances, gain, seed_noises
 from model_discovery.evolution.state import CampaignState, Design, Estimate, Run
 from model_discovery.verification.metrics import get_metric
 
@@ -63,6 +63,7 @@ class Scoreboard:
         baselines = np.flatnonzero(state.baseline)
         scales = range(len(state.scales))
         self._rivals = [best_mean(state.evidence, scale, baselines) for scale in scales]
+        self.variances = estimate_variances(state.evidence)
         self._noise = {suite: _score_noise(state, suite) for suite in state.config.suites}
 
     def rival(self, scale: int) -> int | None:
@@ -81,12 +82,14 @@ class Scoreboard:
         state = self._state
         design, rival = state.designs[index], self._rivals[scale]
         runs = runs_at(design, scale)
-        noise = float(state.posterior.seed_noise[scale])
+        noise = float(self.variances.seed_noise[scale])
         loss = _mean((run.held_out for run in runs), noise)
         assert loss is not None
         bits = _mean((run.bits_per_byte for run in runs), 0.0)
         if bits is not None:  # the same luck in another unit
             bits = _mean((run.bits_per_byte for run in runs), noise * (bits.value / loss.value) ** 2)
+        seed_noise = self.variances.seed_noise
+        gained = None if rival is None else gain(state.evidence, seed_noise, scale, index, rival)
         last = runs[-1]
         return LeaderboardRow(
             rank=rank, design=design.name, origin=design.origin, operator=design.operator,
@@ -94,7 +97,7 @@ class Scoreboard:
             seeds=len(runs), enough_seeds=len(runs) >= state.seeds_needed(scale), parameters=last.parameters,
             non_embedding=last.non_embedding, tokens=last.tokens, loss=loss, bits_per_byte=bits,
             scores=self._scores(runs, scale),
-            gain=None if rival is None else gain(state.evidence, state.posterior, scale, index, rival),
+            gain=gained,
             score_gains=self._score_gains(design, scale),
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ import numpy as np
 from model_discovery.config import CampaignConfig
 from model_discovery.evolution.budgets import Budgets
 from model_discovery.evolution.evidence import Counts, Evidence, Flags, Floats, Grid, Indices
-from model_discovery.evolution.fitness import Posterior, fit
+from model_discovery.evolution.fitness import Posterior, Variances, estimate_variances, fit
 from model_discovery.evolution.selectors import View
 
 
@@ -94,6 +94,9 @@ class CampaignState:
         self._facts = Grid(3, np.int64)  # baseline, uses, family
         self._families: dict[str, int] = {}
         self._family_sizes = Grid(1, np.int64)
+        self._losses = 0
+        self._next_variances = 1
+        self._variances: Variances | None = None
         self._posterior: tuple[int, Posterior] | None = None
 
     # -- changing
@@ -154,11 +157,19 @@ class CampaignState:
         if run.loss is None:
             self._failed.rows[design, run.scale] = True
         else:
-            self.evidence.observe(design, run.scale, run.loss)
+            self._observe(design, run.scale, run.loss)
         known.status = self.status_after(known, run)
         if first:
             self._count_patience(known, run.loss)
         self.applied += 1
+
+    def _observe(self, design: int, scale: int, loss: float) -> None:
+        """Variances are worked out anew when the evidence has grown by 2 %: it would not be seen before."""
+        self.evidence.observe(design, scale, loss)
+        self._losses += 1
+        if self._losses >= self._next_variances:
+            self._variances = estimate_variances(self.evidence)
+            self._next_variances = self._losses + max(1, self._losses // 50)
 
     @staticmethod
     def status_after(design: Design, run: Run) -> str:
@@ -212,7 +223,7 @@ class CampaignState:
     def posterior(self) -> Posterior:
         """Belief at the top of the ladder, worked out once for each new piece of evidence."""
         if self._posterior is None or self._posterior[0] != self.evidence.version:
-            self._posterior = self.evidence.version, fit(self.evidence)
+            self._posterior = self.evidence.version, fit(self.evidence, self._variances)
         return self._posterior[1]
 
     @property

@@ -44,7 +44,7 @@ class PosteriorSelector:
     def parents(self, view: View, pool: Indices, k: int, rng: np.random.Generator) -> Choice:
         belief = view.posterior
         draws = belief.mean[pool] + belief.sd[pool] * rng.standard_normal(len(pool))
-        scores = draws / np.sqrt(belief.spread)
+        scores = draws / np.sqrt(belief.variances.spread)
         scores -= self.use_weight * np.log1p(view.uses[pool])
         scores += self.rarity_weight * view.rarity[pool]
         return best_of(pool, scores, k, "highest posterior draw, tempered by use and rarity")
