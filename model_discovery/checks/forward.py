@@ -34,7 +34,7 @@ def check_forward(subject: Subject) -> list[Finding]:
     a side variable read or written without being declared. As *device*: a tensor made elsewhere than on the
     device of the input. As *determinism*: another answer with another random seed in eval mode. As *state*:
     another answer to the same input after other calls. As *reload*: another answer after the weights were
-    loaded into a new model. As *cost*: time that grows steeper than T^2.4.
+    loaded into a new model. As *cost*: work that grows as T^3.
     """
     with torch.no_grad():
         for check in (_manners, _shapes, _other_width, _double, _device, _repeatable, _reload, growth):

@@ -1,43 +1,63 @@
-"""A look at how the time of a forward grows with the length, before the long runs."""
+"""How the work of a forward grows with the length, counted and not timed: the same on every machine."""
 
-import math
-import time
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from model_discovery.checks.report import Finding
 from model_discovery.checks.subject import Subject, states
 
-LENGTHS = (128, 512)
-STEEPEST = 2.4
-"""Exponent of T allowed. Attention, the steepest of the known, stays below 2 at these lengths."""
-
-AFFORDABLE = 0.15
-"""Seconds of a forward at the larger length below which its growth is of no interest."""
+LENGTHS = (128, 256, 384, 512)
+CUBIC_LIMIT = 0.2
+"""Share of the work at the largest length that may grow as its cube. Attention is a square."""
 
 
 def growth(subject: Subject) -> Iterator[Finding]:
-    """A finding named *cost* when time grows steeper than T^2.4 and is felt."""
-    short, long = (_seconds(subject, length) for length in LENGTHS)
-    exponent = math.log(long / max(short, 1e-4)) / math.log(LENGTHS[1] / LENGTHS[0])
-    if exponent > STEEPEST and long > AFFORDABLE:
+    """A finding named *cost* when a large part of the work grows as the cube of the length."""
+    share = cubic_share(subject)
+    if share > CUBIC_LIMIT:
         yield Finding(
             check="cost",
-            where=f"forward at T={LENGTHS[0]} and T={LENGTHS[1]}",
-            measured=f"time grows as T^{exponent:.1f}, to {long:.2g} s",
-            limit=f"T^{STEEPEST:g}",
+            where=f"forward at T={LENGTHS[-1]}",
+            measured=f"{share:.0%} of the work grows as T^3",
+            limit=f"{CUBIC_LIMIT:.0%}",
             hint="nothing may compare every pair of pairs: scan, chunk, or attend once",
         )
 
 
-def _seconds(subject: Subject, length: int) -> float:
-    """Processor time of a forward, the better of two."""
-    x = subject.inputs(1, length)
-    times = []
+def cubic_share(subject: Subject) -> float:
+    """The third difference: of ``a + b T + c T^2 + d T^3`` at T, 2 T, 3 T and 4 T it leaves ``6 d T^3``."""
     with torch.no_grad():
-        for _ in range(2):
-            start = time.process_time()
-            states(subject.model, x)
-            times.append(time.process_time() - start)
-    return min(times)
+        states(subject.model, subject.inputs(1, LENGTHS[-1]))  # tables that are made once are made now
+    one, two, three, four = (work(subject, length) for length in LENGTHS)
+    return (four - 3 * three + 3 * two - one) / 6 * 64 / four
+
+
+def work(subject: Subject, length: int) -> float:
+    """Multiplications of matrix products, and elements made by all other operations, in one forward."""
+    counter = _Counter()
+    with torch.no_grad(), counter:
+        states(subject.model, subject.inputs(1, length))
+    return counter.total
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total = 1.0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        known = flop_registry.get(func.overloadpacket)
+        if known is not None:
+            self.total += known(*args, **(kwargs or {}), out_val=out)
+        else:
+            results = out if isinstance(out, tuple | list) else (out,)
+            self.total += sum(result.numel() for result in results if isinstance(result, Tensor))
+        return out

@@ -116,6 +116,10 @@ class NameCheck:
             yield Problem(node.lineno, f"the name '{name}'", "plain tensor code", _NO_DETOUR)
         elif name.startswith("__") and name.endswith("__"):
             yield Problem(node.lineno, f"the name '{name}'", "no double-underscore names", _NO_DETOUR)
+        elif name == "getattr" and not self._is_called(node):
+            yield Problem(
+                node.lineno, "getattr as a value", "getattr(x, 'name')", "call it where it is needed"
+            )
         elif name in self.aliases:
             if not isinstance(node.ctx, ast.Load):
                 yield self._rebinding(name, node.lineno)
@@ -199,7 +203,7 @@ class NameCheck:
             if keyword.arg == "device" and _is_device(keyword.value):
                 yield _pinned(node.lineno, f"device={ast.unparse(keyword.value)}")
 
-    def _is_called(self, node: ast.Attribute) -> bool:
+    def _is_called(self, node: ast.expr) -> bool:
         parent = self.parents[node]
         return isinstance(parent, ast.Call) and parent.func is node
 

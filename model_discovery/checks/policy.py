@@ -51,9 +51,11 @@ _TORCH_CLASSES = _set(
 )
 _SUBMODULES = _set(
     """accelerator amp ao attention autograd backends builtins classes clip_grad common_types compiler
+    contrib
     convert_parameters cpp cpu ctypes cuda dataclasses distributed distributions export fft fusion
-    futures fx  functional functools glob grad hub importlib init inspect intrinsic jit library masked
-    memory_format modules  monitor mps mtia multiprocessing nested np ops optim os overrides package
+    futures fx  functional functools glob grad hub importlib init inspect intrinsic jit library masked math
+    memory_format modules  monitor mps mtia multiprocessing nativert nested np numa onnx ops
+    optim os overrides package
     parallel parameter  parametrizations parametrize platform profiler qat quantizable quantization
     quantized quasirandom random  return_types rnn serialization signal sparse stateless storage sys
     testing textwrap threading torch  torch_version types utils version warnings windows xpu"""
@@ -125,11 +127,16 @@ MODULE_API = _set(
 
 
 MODULE_INTERNALS = _set(
-    """_parameters _buffers _modules _non_persistent_buffers_set _names _scope _label _call_impl
-    _wrapped_call_impl _slow_forward _apply _save_to_state_dict _load_from_state_dict _version wanted
-    _forward_hooks _forward_pre_hooks _backward_hooks _backward_pre_hooks _compiled_call_impl"""
+    """_apply _backward_hooks _backward_pre_hooks _buffers _call_impl _compiled_call_impl _forward_hooks
+    _forward_hooks_always_called _forward_hooks_with_kwargs _forward_pre_hooks
+    _forward_pre_hooks_with_kwargs _get_backward_hooks _get_backward_pre_hooks _get_name
+    _is_full_backward_hook _label _load_from_state_dict _load_state_dict_post_hooks
+    _load_state_dict_pre_hooks _maybe_warn_non_full_backward_hook _modules _named_members _names
+    _non_persistent_buffers_set _parameters _register_load_state_dict_pre_hook _register_state_dict_hook
+    _replicate_for_data_parallel _save_to_state_dict _scope _slow_forward _state_dict_hooks
+    _state_dict_pre_hooks _version _wrapped_call_impl wanted"""
 )
-"""What ``nn.Module`` and ``GAU`` keep in an instance: not to be assigned."""
+"""What ``nn.Module`` and ``GAU`` do and keep for themselves: neither defined nor assigned by a unit."""
 
 
 def denied_leaf(module: str, name: str) -> str:

@@ -7,7 +7,7 @@ from itertools import groupby
 from model_discovery.blocks.unit_data import Unit
 from model_discovery.blocks.unit_source import SourceError, is_test, parse_unit
 from model_discovery.checks.names import NameCheck, Problem
-from model_discovery.checks.policy import MODULE_API, UNIT_METHODS
+from model_discovery.checks.policy import MODULE_API, MODULE_INTERNALS, UNIT_METHODS
 from model_discovery.checks.report import Finding
 from model_discovery.checks.side_variables import side_variable_problems
 
@@ -113,7 +113,7 @@ def _class(node: ast.ClassDef) -> Iterator[Problem]:
     for statement in node.body:
         for name in _names_bound(statement):
             dunder = name.startswith("__") and name.endswith("__") and name != "__init__"
-            if dunder or (name in MODULE_API and name not in UNIT_METHODS):
+            if dunder or (name in MODULE_API | MODULE_INTERNALS and name not in UNIT_METHODS):
                 yield Problem(
                     statement.lineno,
                     f"{node.name} defines '{name}'",

@@ -7,7 +7,7 @@ from model_discovery.blocks import GAU, UnitContext
 class PositionFeature(GAU):
     """Position feature."""
 
-    role = "sequence_mixer"
+    role = "channel_mixer"
     reads = ("positions",)
 
     def __init__(self, ctx: UnitContext):
