@@ -53,7 +53,7 @@ class BestDesign:
         return self.evidence.gain
 
     def __str__(self) -> str:
-        return f"{self.name}\n{self.words}\n\n{self.unit_tree.ascii()}"
+        return f"{self.words}\n\n{self.unit_tree.ascii()}"
 
 
 class LeaderboardTable:
@@ -175,8 +175,8 @@ class DiscoveryResult:
             soft_wrap=True,
         )
         if self.best is not None:
-            console.print(f"\n[bold]{self.best.name}[/bold]  {plain(self.best.words)}", soft_wrap=True)
-            console.print(plain(self.best.unit_tree.ascii()), soft_wrap=True)
+            console.print(f"\n{plain(self.best.words)}", soft_wrap=True)
+            console.print(f"\n{plain(self.best.unit_tree.ascii())}", soft_wrap=True)
         console.print(f"\n{self.state}: {plain(self.reason)}\nlineage {self.lineage_hash}", soft_wrap=True)
         for what, command in self.commands.items():
             console.print(f"{what + ':':8} {command}", soft_wrap=True)
@@ -205,7 +205,7 @@ class DiscoveryResult:
         }
 
     def _repr_html_(self) -> str:
-        words = f"<p><b>{escape(self.best.name)}</b> {escape(self.best.words)}</p>" if self.best else ""
+        words = f"<pre>{escape(str(self.best))}</pre>" if self.best else ""
         return f"{self.leaderboard()._repr_html_()}{words}<p>lineage <code>{self.lineage_hash}</code></p>"
 
     def __repr__(self) -> str:
@@ -216,9 +216,10 @@ def gather(tree: "DesignTree", campaign: "CampaignRow", ending: "Ending", *, opt
     """The result of a campaign as its tree holds it."""
     from model_discovery.blocks import UnitTree
     from model_discovery.config import parse_config
-    from model_discovery.evolution import describe_design, leaderboard, load_state
+    from model_discovery.evolution import describe_design, load_state, make_leaderboard
 
-    board = leaderboard(load_state(tree, campaign.id, parse_config(campaign.config)))
+    state = load_state(tree, campaign.id, parse_config(campaign.config))
+    board = make_leaderboard(state)
     best = None
     if board.best is not None:
         row = next(d for d in tree.designs(campaign.id) if d.name == board.best.design)
@@ -232,7 +233,7 @@ def gather(tree: "DesignTree", campaign: "CampaignRow", ending: "Ending", *, opt
             evidence=board.best,
             baseline=board.baseline,
             beats_baselines=board.beats_baselines,
-            words=describe_design(tree, campaign.id, row.name),
+            words=str(describe_design(tree, state, row.name)),
             unit_tree=UnitTree.model_validate(tree.unit_tree(row.id)),
             checkpoint=next((r.artefacts["model"] for r in reversed(runs) if "model" in r.artefacts), None),
         )
