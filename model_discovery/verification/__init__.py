@@ -7,6 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from model_discovery.verification.baselines import Comparison as Comparison
+    from model_discovery.verification.baselines import Noise as Noise
+    from model_discovery.verification.baselines import compare as compare
+    from model_discovery.verification.baselines import pool_noise as pool_noise
     from model_discovery.verification.data import prepare as prepare
     from model_discovery.verification.manifest import DataManifest as DataManifest
     from model_discovery.verification.manifest import load_manifest as load_manifest
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from model_discovery.verification.suites import default_suites as default_suites
 
 _MODULES = {
+    "baselines": ("Comparison", "Noise", "compare", "pool_noise"),
     "data": ("prepare",),
     "manifest": ("DataManifest", "load_manifest"),
     "metrics": ("METRICS", "Metric", "get_metric"),

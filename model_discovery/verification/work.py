@@ -104,7 +104,7 @@ def _verify(asked: VerifyRequest, context: JobContext) -> VerificationReport:
         peak_memory_mb=runner.peak_memory_mb,
         flops=found.answer.flops if found.answer else None,
     )
-    return _report(asked, data, found, failure, cost, sandbox.level)
+    return _report(asked, data, found, failure, cost, sandbox.level, context.threads)
 
 
 def _train_and_score(
@@ -158,6 +158,7 @@ def _report(
     failure: VerificationFailure | None,
     cost: Cost,
     level: str,
+    threads: int,
 ) -> VerificationReport:
     """Everything that was found; of a failed verification no scores, and no loss that was not proved."""
     answer = found.answer
@@ -176,12 +177,14 @@ def _report(
         held_out_curve=answer.held_out_curve if answer else (),
         scores=found.scores if failure is None else {},
         cost=cost,
-        evidence=_evidence(asked, data, answer, level),
+        evidence=_evidence(asked, data, answer, level, threads),
         artefacts=found.artefacts,
     )
 
 
-def _evidence(asked: VerifyRequest, data: DataManifest, answer: TrainAnswer | None, level: str) -> Evidence:
+def _evidence(
+    asked: VerifyRequest, data: DataManifest, answer: TrainAnswer | None, level: str, threads: int
+) -> Evidence:
     return Evidence(
         request_hash=asked.hash,
         structure_hash=asked.unit_tree.structure_hash,
@@ -192,7 +195,7 @@ def _evidence(asked: VerifyRequest, data: DataManifest, answer: TrainAnswer | No
         weights_hash=answer.weights_hash if answer else "",
         tokens=answer.tokens if answer else 0,
         precision=answer.precision if answer else "",
-        device=_device(),
+        device=f"{_device()}, {threads} thread{'s' * (threads > 1)}",
         sandbox=level,
         versions=_versions(),
         resumed_at=answer.resumed_at if answer else (),
