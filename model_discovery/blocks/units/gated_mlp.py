@@ -14,6 +14,8 @@ class GatedMLP(GAU):
 
         y = W_o (act(W_g x) * W_v x)
 
+    ``W_g`` and ``W_v`` start at N(0, 1/d), which lets a narrow gate open from the first step on.
+
     Source: Shazeer 2020, arXiv 2002.05202.
     Cost: O(T d^2) time, 3 d^2 expansion parameters.
     """
@@ -29,6 +31,7 @@ class GatedMLP(GAU):
         hidden = ctx.multiple_of(16, ctx.width * ctx.config.expansion)
         self.activation = F.silu if ctx.config.activation == "silu" else F.gelu
         self.gate_value = nn.Linear(ctx.width, 2 * hidden, bias=False)
+        nn.init.normal_(self.gate_value.weight, std=ctx.width**-0.5)
         self.out = ctx.residual_out(nn.Linear(hidden, ctx.width, bias=False))
 
     def forward(self, x, z):

@@ -12,6 +12,8 @@ class MLP(GAU):
 
         y = W_2 gelu(W_1 x + b_1) + b_2
 
+    ``W_1`` starts at N(0, 1/d), so that a narrow layer is not linear for its first steps.
+
     Source: Vaswani 2017, arXiv 1706.03762; GELU: Hendrycks 2016, arXiv 1606.08415.
     Cost: O(T d^2) time, 2 d^2 expansion parameters.
     """
@@ -25,6 +27,7 @@ class MLP(GAU):
         super().__init__(ctx)
         hidden = ctx.multiple_of(16, ctx.width * ctx.config.expansion)
         self.inner = nn.Linear(ctx.width, hidden)
+        nn.init.normal_(self.inner.weight, std=ctx.width**-0.5)
         self.out = ctx.residual_out(nn.Linear(hidden, ctx.width))
 
     def forward(self, x, z):

@@ -36,8 +36,7 @@ class S4D(GAU):
         self.frequency = nn.Parameter((math.pi * torch.arange(waves)).expand(shape).clone())
         self.weight = nn.Parameter(torch.randn(*shape, 2) * 0.5**0.5)
         self.skip = nn.Parameter(torch.ones(ctx.width))
-        self.out = nn.Linear(ctx.width, 2 * ctx.width, bias=False)
-        nn.init.normal_(self.out.weight, std=ctx.width**-0.5 / math.sqrt(2 * ctx.n_layers))
+        self.out = ctx.residual_out(nn.Linear(ctx.width, 2 * ctx.width, bias=False))
 
     def forward(self, x, z):
         step = self.log_step.exp()

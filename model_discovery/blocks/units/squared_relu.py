@@ -12,6 +12,8 @@ class SquaredReLU(GAU):
 
         y = W_2 relu(W_1 x)^2
 
+    ``W_1`` starts at N(0, 1/d), so that the square of a narrow layer does not vanish.
+
     Source: So 2021, arXiv 2109.08668.
     Cost: O(T d^2) time, 2 d^2 expansion parameters.
     """
@@ -25,6 +27,7 @@ class SquaredReLU(GAU):
         super().__init__(ctx)
         hidden = ctx.multiple_of(16, ctx.width * ctx.config.expansion)
         self.inner = nn.Linear(ctx.width, hidden, bias=False)
+        nn.init.normal_(self.inner.weight, std=ctx.width**-0.5)
         self.out = ctx.residual_out(nn.Linear(hidden, ctx.width, bias=False))
 
     def forward(self, x, z):
