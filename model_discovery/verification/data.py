@@ -1,7 +1,6 @@
 """Preparing a recipe's data: made once, whole or not at all, the same bytes for the same recipe."""
 
 import errno
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
 def prepare(recipe: Recipe, scale: str, data_dir: str | Path) -> DataManifest:
     """Prepare the data of ``recipe`` at ``scale`` below ``data_dir``, or find it there.
 
-    The data is made in a folder beside its place and moved in when it is whole, under a lock: a killed preparation
-    leaves nothing that is taken for data, and of two processes one makes it and the other waits. Files found are
-    compared with their checksums.
+    The data is made in a folder beside its place and moved in when it is whole, under a lock: a killed
+    preparation leaves nothing that is taken for data, and of two processes one makes it and the other
+    waits. Files found are compared with their checksums.
 
     Raises
     ------
@@ -63,7 +62,7 @@ def _make(recipe: Recipe, scale: str, folder: Path) -> None:
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    os.replace(draft, folder)
+    draft.replace(folder)
 
 
 @dataclass(frozen=True)

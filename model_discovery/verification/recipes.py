@@ -15,7 +15,7 @@ from model_discovery.blocks.scales import get_scale
 from model_discovery.errors import UserError, unknown
 from model_discovery.verification.text_corpus import checksum_corpus
 
-GRAMMAR_VERSION = 1
+GRAMMAR_VERSION = 2
 BPE_CHANGE_AT = 1_500_000
 
 
@@ -26,8 +26,8 @@ class _Frozen(BaseModel):
 class GrammarData(_Frozen):
     """Text made on the spot.
 
-    ``version`` changes with the grammar's code; ``most_tokens`` is how much is made at most: a longer run goes over it
-    again.
+    ``version`` changes with the grammar's code; ``most_tokens`` is how much is made at most: a longer run
+    goes over it again.
     """
 
     seed: int = Field(0, ge=0)
@@ -55,13 +55,15 @@ class Recipe(_Frozen):
     context
         Tokens a model sees at once.
     tokens, batch_tokens, learning_rates
-        By scale. A scale that is missing takes its own learning rate; ``tokens`` may also come from the scale.
+        By scale. A scale that is missing takes its own learning rate; ``tokens`` may also come from the
+        scale.
     warmup, final_rate
         Share of the steps with a rising rate; share of the rate that the cosine ends at.
     precision
         ``auto`` takes bfloat16 where the device has it and it pays.
     eval_tokens
-        Held-out tokens a loss is measured on, in windows of ``context``; their spread gives the standard error.
+        Held-out tokens a loss is measured on, in windows of ``context``; their spread gives the standard
+        error.
     eval_points
         How often the held-out loss is taken during training, at fixed token counts.
     """
@@ -149,7 +151,10 @@ class Recipe(_Frozen):
         return self.batch_tokens.get(scale) or int(get_scale(scale).batch_tokens)
 
 
-_SMALL_BATCHES = {"0.1M": 1024, "0.4M": 1024, "1.5M": 2048, "5M": 4096}
+# Below a million tokens the number of steps counts more than their size; the rates belong to these sizes.
+_SHORT_BATCHES = {"0.1M": 512, "0.4M": 512, "1.5M": 1024, "5M": 2048}
+_SHORT_RATES = {"0.1M": 6e-3, "0.4M": 4e-3, "1.5M": 3e-3, "5M": 1.5e-3}
+_LONG_BATCHES = {"0.1M": 1024, "0.4M": 1024, "1.5M": 2048, "5M": 4096}
 
 
 def get_recipe(
@@ -162,14 +167,16 @@ def get_recipe(
     name
         ``grammar`` or ``text``.
     corpus
-        Folder or file of text or JSONL. It makes the recipe ``text``, also when ``name`` is the default ``grammar``.
+        Folder or file of text or JSONL. It makes the recipe ``text``, also when ``name`` is the default
+        ``grammar``.
     tokens
         Training tokens by scale, in place of the recipe's.
 
     Raises
     ------
     UserError
-        Unknown recipe (with the nearest), unknown scale, tokens below one step, or a corpus that cannot be used.
+        Unknown recipe (with the nearest), unknown scale, tokens below one step, or a corpus that cannot be
+        used.
     """
     if name not in RECIPE_NAMES:
         raise unknown("recipe", name, RECIPE_NAMES)
@@ -187,8 +194,9 @@ def _grammar_recipe() -> Recipe:
         kind="grammar",
         grammar=GrammarData(),
         tokenizer="word",
-        tokens={"0.1M": 300_000, "0.4M": 500_000, "1.5M": 2_000_000, "5M": 5_000_000},
-        batch_tokens=_SMALL_BATCHES,
+        tokens={"0.1M": 300_000, "0.4M": 300_000, "1.5M": 2_000_000, "5M": 5_000_000},
+        batch_tokens=_SHORT_BATCHES,
+        learning_rates=_SHORT_RATES,
     )
 
 
@@ -203,7 +211,7 @@ def _text_recipe(corpus: str | Path | None) -> Recipe:
         corpus=CorpusData(path=str(path.resolve()), checksum=checksum, bytes=size),
         tokenizer="bpe",
         tokens={"0.1M": 1_000_000, "0.4M": 2_000_000, "1.5M": 6_000_000, "5M": 15_000_000},
-        batch_tokens=_SMALL_BATCHES,
+        batch_tokens=_LONG_BATCHES,
     )
 
 

@@ -1,8 +1,8 @@
 """Packed token streams: one memmap a split, documents joined by separators, nothing padded, nothing cut off.
 
-A stream is read in windows of ``context + 1`` tokens that overlap by one, so that every token but the very first (a
-separator) is a target exactly once an epoch. Which window comes when depends only on the seed and the step number: a
-run that goes on at step ``n`` sees what an uninterrupted one would have seen.
+A stream is read in windows of ``context + 1`` tokens that overlap by one, so that every token but the very
+first (a separator) is a target exactly once an epoch. Which window comes when depends only on the seed and
+the step number: a run that goes on at step ``n`` sees what an uninterrupted one would have seen.
 """
 
 from collections.abc import Iterable, Iterator
@@ -98,7 +98,8 @@ def window_count(stream: Stream, context: int) -> int:
 def window(stream: Stream, index: int, context: int) -> tuple[Ids, Ids]:
     """Window ``index``: inputs ``(T,)`` and labels ``(T,)``.
 
-    The last window is moved back so that it is full; the labels that the window before it has already are masked.
+    The last window is moved back so that it is full; the labels that the window before it has already are
+    masked.
     """
     start = index * context
     begin = min(start, stream.targets - context)
@@ -143,7 +144,7 @@ def batches(
 def evaluation_batches(
     stream: Stream, *, batch_size: int, context: int, tokens: int | None = None
 ) -> Iterator[Batch]:
-    """Windows of a stream in their order, each once: the first ``tokens`` targets, rounded up to whole windows.
+    """Windows of a stream in their order: the first ``tokens`` targets, rounded up to whole windows.
 
     The last batch may have fewer rows.
     """

@@ -1,7 +1,8 @@
 """The reader's own text: any folder or file of text or JSONL, as documents, split by document.
 
-A small file is one document; a big one is cut at blank lines, or at line ends where it has none. Which documents are
-held out depends only on their contents, and identical ones count once, so none is on both sides.
+A small file is one document; a big one is cut at blank lines, or at line ends where it has none. Which
+documents are held out depends only on their contents, and identical ones count once, so none is on both
+sides.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ class Corpus:
 
 
 def checksum_corpus(path: Path) -> tuple[str, int]:
-    """``(sha256 of names and contents, bytes)`` of the text files; raises ``UserError`` when there are none."""
+    """``(sha256 of names and contents, bytes)`` of the text files; ``UserError`` when there are none."""
     files, _ = _text_files(path)
     digest, size = hashlib.sha256(), 0
     for file in files:
@@ -47,7 +48,8 @@ def read_corpus(path: Path, *, held_out_share: float = 0.05, text_field: str = "
     Raises
     ------
     UserError
-        Nothing there, no text in it, a text file that is not UTF-8, a broken JSONL line, or fewer than two documents.
+        Nothing there, no text in it, a text file that is not UTF-8, a broken JSONL line, or fewer than two
+        documents.
     """
     files, skipped = _text_files(path)
     whole = [document for file in files for document in _file_documents(file, text_field)]
@@ -74,7 +76,7 @@ def read_corpus(path: Path, *, held_out_share: float = 0.05, text_field: str = "
 
 
 def _held_out_keys(documents: list[tuple[str, str]], share: float) -> frozenset[str]:
-    """Keys of the documents with the smallest keys that together make up ``share`` of the text; one at least."""
+    """The smallest keys whose documents together make up ``share`` of the text; one at least."""
     wanted = share * sum(len(text) for _, text in documents)
     chosen: list[str] = []
     size = 0

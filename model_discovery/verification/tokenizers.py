@@ -1,6 +1,7 @@
 """Tokenizers of the recipes: whole words for the grammar, a byte-level BPE trained on the reader's own text.
 
-Both are stored in the hub's ``tokenizer.json`` format. Id 0 is the separator that stands in front of every document.
+Both are stored in the hub's ``tokenizer.json`` format. Id 0 is the separator that stands in front of every
+document.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,8 +38,8 @@ def word_tokenizer(words: Sequence[str]) -> "Tokenizer":
 def train_bpe(documents: Iterable[str], vocab_size: int) -> "Tokenizer":
     """Train a byte-level BPE of ``vocab_size`` entries; the same documents give the same tokenizer.
 
-    Every byte has an entry, so nothing is unknown. At most the first ``BPE_SAMPLE_BYTES`` bytes are looked at.
-    A text with little repetition may yield fewer entries than asked for.
+    Every byte has an entry, so nothing is unknown. At most the first ``BPE_SAMPLE_BYTES`` bytes are looked
+    at. A text with little repetition may yield fewer entries than asked for.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 

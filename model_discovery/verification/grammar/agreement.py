@@ -1,19 +1,19 @@
 """Minimal pairs of agreement: a word that must fit another one some way off."""
 
-from model_discovery.verification.grammar.lexicon import Noun, Verb
+from model_discovery.verification.grammar.lexicon import Noun
 from model_discovery.verification.grammar.phrases import Speaker
-from model_discovery.verification.grammar.sampling import Weighted, pick
+from model_discovery.verification.grammar.sampling import pick
 from model_discovery.verification.grammar.tables import held_out_pair
 
 Pair = tuple[list[str], list[str]]
 
 
 def fresh(s: Speaker) -> None:
-    """Begin a text of its own, on some topic, with nobody known."""
+    """Begin a text of its own, with nobody known."""
     s.out = []
     s.cast = []
     s.last = None
-    s.topic = pick(s.tables.topics, s.draw)
+    s.favourites = {}
 
 
 def coin(s: Speaker) -> bool:
@@ -31,25 +31,25 @@ def finish(s: Speaker, good: str, bad: str, *, tail: tuple[str, ...] = (".",)) -
     return [*s.out, good, *tail], [*s.out, bad, *tail]
 
 
-def unheard(s: Speaker, head: Noun, table: Weighted[Noun]) -> Noun:
+def unheard(s: Speaker, head: Noun, kind: str) -> Noun:
     """A noun that training never puts inside a phrase about ``head``."""
-    noun = table.draw(s.draw)
+    noun = s.noun(kind)
     while not held_out_pair(head.index, noun.index) or noun is head:
-        noun = pick(table.items, s.draw)
+        noun = pick(s.tables.nouns[kind].items, s.draw)
     return noun
 
 
 def attractor(s: Speaker, head: Noun, plural: bool) -> None:
     """*near the towers*: a noun between, mostly of the other number, never heard there in training."""
     other = plural if s.draw() < 0.3 else not plural
-    s.out += (s.tables.prepositions.draw(s.draw), "the", noun_form(unheard(s, head, s.topic.anything), other))
+    s.out += (s.tables.prepositions.draw(s.draw), "the", noun_form(unheard(s, head, "anything"), other))
 
 
 def clause(s: Speaker, head: Noun, plural: bool) -> None:
-    """*that the girls admire* or *who admires the girls*: a relative clause with a noun of mostly the other number."""
+    """*that the girls admire* or *who admires the girls*: its noun is mostly of the other number."""
     other = plural if s.draw() < 0.3 else not plural
-    verb = s.topic.towards["person"].draw(s.draw)
-    inner = noun_form(unheard(s, head, s.topic.persons), other)
+    verb = s.tables.towards["person"].draw(s.draw)
+    inner = noun_form(unheard(s, head, "person"), other)
     if coin(s):
         s.out += ("that", "the", inner, verb.base if other else verb.singular)
     else:
@@ -61,7 +61,7 @@ def main_verb(s: Speaker, plural: bool) -> Pair:
     if s.draw() < 0.4:
         tail = (s.tables.person_adjectives[0].draw(s.draw), ".")
         return finish(s, *_right_first("are", "is", plural), tail=tail)
-    verb = s.topic.intransitive.draw(s.draw)
+    verb = s.tables.intransitive.draw(s.draw)
     return finish(s, *_right_first(verb.base, verb.singular, plural))
 
 
@@ -70,7 +70,7 @@ def _right_first(plural_form: str, singular_form: str, plural: bool) -> tuple[st
 
 
 def _head(s: Speaker, plural: bool) -> Noun:
-    head = s.topic.persons.draw(s.draw)
+    head = s.noun("person")
     s.out += ("the", noun_form(head, plural))
     return head
 
@@ -83,19 +83,13 @@ def prepositional(s: Speaker) -> Pair:
 
 
 def relative(s: Speaker) -> Pair:
-    """*The boys that the queen admires sleep / sleeps.*"""
-    plural = coin(s)
-    clause(s, _head(s, plural), plural)
-    return main_verb(s, plural)
-
-
-def nested(s: Speaker) -> Pair:
-    """*The boys near the tower that the queen admires sleep / sleeps*, with two or three nouns between."""
+    """*The boys that the queen admires sleep / sleeps*, sometimes with two or three nouns between."""
     plural = coin(s)
     head = _head(s, plural)
-    attractor(s, head, plural)
+    if s.draw() < 0.3:
+        attractor(s, head, plural)
     clause(s, head, plural)
-    if coin(s):
+    if s.draw() < 0.2:
         attractor(s, head, plural)
     return main_verb(s, plural)
 
@@ -105,16 +99,16 @@ def coordinated(s: Speaker) -> Pair:
     together = coin(s)
     head = _head(s, False)
     if together:
-        s.out += ("and", "the", unheard(s, head, s.topic.persons).singular)
+        s.out += ("and", "the", unheard(s, head, "person").singular)
     else:
-        s.out += (s.tables.where.draw(s.draw), "the", noun_form(unheard(s, head, s.topic.persons), coin(s)))
+        s.out += (s.tables.where.draw(s.draw), "the", noun_form(unheard(s, head, "person"), coin(s)))
     return main_verb(s, together)
 
 
 def determiner(s: Speaker) -> Pair:
     """*These happy clever boys / boy will sleep.*"""
     plural = coin(s)
-    noun = (s.topic.persons if coin(s) else s.topic.things).draw(s.draw)
+    noun = s.noun("person" if coin(s) else "thing")
     words = (
         ("these", "those", "several", "both", "two", "many")
         if plural
@@ -124,17 +118,6 @@ def determiner(s: Speaker) -> Pair:
     s.out += [s.adjective(noun) for _ in range(1 + int(s.draw() * 2))]
     if s.out[0] == "a" and s.out[1][0] in "aeiou":
         s.out[0] = "an"
-    verb = (s.topic.intransitive if noun.kind == "person" else s.topic.creaking).draw(s.draw)
+    verb = (s.tables.intransitive if noun.kind == "person" else s.tables.creaking).draw(s.draw)
     tail = (s.tables.modals.draw(s.draw), verb.base, ".")
     return finish(s, noun_form(noun, plural), noun_form(noun, not plural), tail=tail)
-
-
-def inverted(s: Speaker) -> Pair:
-    """*Which ring do / does the boys near the tower admire ?*"""
-    plural = coin(s)
-    verb: Verb = s.topic.transitive.draw(s.draw)
-    what = noun_form(s.topic.by_kind[verb.objects[0]].draw(s.draw), coin(s))
-    head = s.topic.persons.draw(s.draw)
-    rest = ["the", s.adjective(head), noun_form(head, plural), verb.base, "?"]
-    good, bad = _right_first("do", "does", plural)
-    return ["which", what, good, *rest], ["which", what, bad, *rest]

@@ -1,13 +1,12 @@
-"""Documents: a small cast, what is told about it, sentences on one topic, and questions that need what was told."""
+"""Documents: a small cast, what is told about it, sentences around it, and questions about it."""
 
 from collections.abc import Callable, Iterator
 
 from model_discovery.verification.grammar.phrases import Person, Speaker
-from model_discovery.verification.grammar.sampling import Weighted, pick, shuffled
+from model_discovery.verification.grammar.sampling import pick
 from model_discovery.verification.grammar.sentences import CONSTRUCTIONS
 
 Tell = Callable[[Speaker, Person], None]
-HELD_OUT_HOMES = 5
 
 
 def speak(speaker: Speaker) -> Iterator[list[str]]:
@@ -17,22 +16,21 @@ def speak(speaker: Speaker) -> Iterator[list[str]]:
 
 
 def document(s: Speaker) -> list[str]:
-    """One document of about 90 words."""
+    """One document of about 110 words, which fits a window of 128."""
     draw = s.draw
     s.out = []
-    s.topic = pick(s.tables.topics, draw)
+    s.choose_favourites()
     s.cast = make_cast(s, 2 + int(draw() * 2))
     s.last = None
-    told = [(tell, ask, person) for person in s.cast for tell, ask in FACTS if draw() < 0.7]
-    told = shuffled(told, draw)
     asked = []
-    for tell, ask, person in told:
+    for person in s.cast:
+        tell, ask = pick(FACTS, draw)
         tell(s, person)
         asked.append((ask, person))
         s.last = person
-        if draw() < 0.3:
+        if draw() < 0.6:
             CONSTRUCTIONS.draw(draw)(s)
-    for _ in range(3 + int(draw() * 4)):
+    for _ in range(4 + int(draw() * 4)):
         CONSTRUCTIONS.draw(draw)(s)
         if asked and draw() < 0.35:
             ask, person = asked.pop(int(draw() * len(asked)))
@@ -44,14 +42,13 @@ def document(s: Speaker) -> list[str]:
 def make_cast(s: Speaker, size: int) -> list[Person]:
     """People with different names, roles, homes and things."""
     draw, lexicon = s.draw, s.tables.lexicon
-    roles = Weighted([noun for noun in lexicon.persons if noun.gender == "e"])
     cast: list[Person] = []
     while len(cast) < size:
         person = Person(
             name=s.tables.names.draw(draw),
-            role=roles.draw(draw),
-            home=s.topic.places.draw(draw),
-            thing=s.topic.things.draw(draw),
+            role=s.tables.roles.draw(draw),
+            home=s.noun("place"),
+            thing=s.noun("thing"),
             colour=pick(lexicon.colours, draw),
         )
         if all(_apart(person, other) for other in cast):
@@ -69,9 +66,10 @@ def _apart(one: Person, other: Person) -> bool:
     )
 
 
-def tell_role(s: Speaker, person: Person) -> None:
-    """*Mira is a baker.*"""
-    s.out += (person.name.text, "is", "a", person.role.singular, ".")
+def tell_mood(s: Speaker, person: Person) -> None:
+    """*Lady Mira the baker is happy.*"""
+    s.name(person)
+    s.out += ("the", person.role.singular, "is", s.tables.person_adjectives[0].draw(s.draw), ".")
 
 
 def ask_role(s: Speaker, person: Person) -> None:
@@ -80,8 +78,9 @@ def ask_role(s: Speaker, person: Person) -> None:
 
 
 def tell_home(s: Speaker, person: Person) -> None:
-    """*Mira lives in the tower.*"""
-    s.out += (person.name.text, "lives", "in", "the", person.home.singular, ".")
+    """*Lady Mira the baker lives in the tower.*"""
+    s.name(person)
+    s.out += ("the", person.role.singular, "lives", "in", "the", person.home.singular, ".")
 
 
 def ask_home(s: Speaker, person: Person) -> None:
@@ -90,8 +89,9 @@ def ask_home(s: Speaker, person: Person) -> None:
 
 
 def tell_thing(s: Speaker, person: Person) -> None:
-    """*Mira owns a red lamp.*"""
-    s.out += (person.name.text, "owns", "a", person.colour, person.thing.singular, ".")
+    """*Lady Mira the baker owns a red lamp.*"""
+    s.name(person)
+    s.out += ("the", person.role.singular, "owns", "a", person.colour, person.thing.singular, ".")
 
 
 def ask_thing(s: Speaker, person: Person) -> None:
@@ -99,4 +99,4 @@ def ask_thing(s: Speaker, person: Person) -> None:
     s.out += ("what", "does", person.name.text, "own", "?", "a", person.colour, person.thing.singular, ".")
 
 
-FACTS: tuple[tuple[Tell, Tell], ...] = ((tell_role, ask_role), (tell_home, ask_home), (tell_thing, ask_thing))
+FACTS: tuple[tuple[Tell, Tell], ...] = ((tell_mood, ask_role), (tell_home, ask_home), (tell_thing, ask_thing))

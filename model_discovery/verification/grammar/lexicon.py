@@ -1,12 +1,13 @@
 """The words: about 600 forms, real and invented, each class in the order of its frequency."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model_discovery.seeds import derive
 from model_discovery.verification.grammar.sampling import Draw, draws, pick, shuffled
 
 MASCULINE, FEMININE, NEUTER, EITHER = "m", "f", "n", "e"
+NAMES = 24
 THINGS = ("food", "tool", "vessel", "dress", "text", "room", "machine", "jewel")
 
 
@@ -23,7 +24,7 @@ class Noun:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Verb:
-    """A verb: third person singular, base and past; ``objects`` are the kinds of nouns it takes."""
+    """A verb: third person singular, base, past and participle alike; ``objects`` are the kinds it takes."""
 
     index: int
     singular: str
@@ -46,6 +47,7 @@ class Lexicon:
     """All open classes, the frequent words first."""
 
     persons: tuple[Noun, ...]
+    roles: tuple[Noun, ...]
     animals: tuple[Noun, ...]
     places: tuple[Noun, ...]
     things: dict[str, tuple[Noun, ...]]
@@ -65,19 +67,18 @@ class Lexicon:
     def nouns(self) -> tuple[Noun, ...]:
         """Every noun."""
         things = (noun for kind in THINGS for noun in self.things[kind])
-        return (*self.persons, *self.animals, *self.places, *things)
+        return (*self.persons, *self.roles, *self.animals, *self.places, *things)
 
     @property
     def verbs(self) -> tuple[Verb, ...]:
         """Every verb."""
-        return (
-            *self.transitive, *self.intransitive, *self.creaking, *self.clausal, *self.wondering, *self.giving
-        )  # fmt: skip
+        with_objects = (*self.transitive, *self.clausal, *self.wondering, *self.giving)
+        return (*with_objects, *self.intransitive, *self.creaking)
 
     def words(self) -> list[str]:
         """Every form of every word, closed classes included, in alphabetical order."""
         words = [
-            *FUNCTION_WORDS,
+            *_FUNCTION_WORDS.split(),
             *self.person_adjectives,
             *self.thing_adjectives,
             *self.colours,
@@ -92,100 +93,13 @@ class Lexicon:
         return sorted(words)
 
 
-FUNCTION_WORDS = [
-    ".",
-    "?",
-    ",",
-    "the",
-    "a",
-    "an",
-    "this",
-    "that",
-    "these",
-    "those",
-    "every",
-    "each",
-    "no",
-    "few",
-    "many",
-    "all",
-    "some",
-    "several",
-    "most",
-    "both",
-    "two",
-    "three",
-    "he",
-    "she",
-    "it",
-    "they",
-    "him",
-    "her",
-    "them",
-    "his",
-    "their",
-    "its",
-    "himself",
-    "herself",
-    "itself",
-    "themselves",
-    "there",
-    "who",
-    "which",
-    "what",
-    "where",
-    "is",
-    "are",
-    "was",
-    "were",
-    "has",
-    "have",
-    "does",
-    "do",
-    "did",
-    "will",
-    "can",
-    "must",
-    "may",
-    "not",
-    "never",
-    "ever",
-    "any",
-    "in",
-    "on",
-    "at",
-    "near",
-    "behind",
-    "under",
-    "beside",
-    "above",
-    "with",
-    "from",
-    "to",
-    "by",
-    "of",
-    "and",
-    "but",
-    "or",
-    "because",
-    "while",
-    "if",
-    "whether",
-    "live",
-    "lives",
-    "own",
-    "owns",
-    "yes",
-    "often",
-    "always",
-    "sometimes",
-    "rarely",
-    "today",
-    "yesterday",
-    "now",
-    "again",
-    "already",
-]
+_FUNCTION_WORDS = (
+    ". ? the a an this that these those every each no few many all some several most both two three "
+    "he she it they him her them his their its himself herself itself themselves there lord lady "
+    "who which what where is are was were has have does do did will can must may not never ever "
+    "in on at near behind under beside above with from to by and but because while "
+    "live lives own owns often always already sometimes rarely today tonight now again"
+)
 
 _MEN = "king boy man:men brother prince monk uncle wizard waiter"
 _WOMEN = "queen girl woman:women sister princess:princesses nun aunt witch:witches waitress:waitresses"
@@ -204,18 +118,18 @@ _THINGS = {
 }
 _TRANSITIVE = {
     "help": "person",
-    "find": "person jewel tool",
+    "find:finds:found": "person jewel tool",
     "carry:carries:carried": "vessel food",
     "admire": "person jewel",
     "open": "vessel text",
-    "eat:eats:ate": "food",
+    "taste": "food",
     "follow": "person animal",
-    "hide:hides:hid": "jewel text",
+    "keep:keeps:kept": "jewel text",
     "mend": "machine dress",
     "greet": "person",
-    "break:breaks:broke": "tool room",
-    "write:writes:wrote": "text",
-    "wear:wears:wore": "dress jewel",
+    "scratch:scratches:scratched": "tool room",
+    "copy:copies:copied": "text",
+    "wash:washes:washed": "dress jewel",
     "chase": "animal",
     "clean": "room vessel",
     "cook": "food",
@@ -226,20 +140,19 @@ _TRANSITIVE = {
     "lift": "vessel tool",
     "visit": "person place",
     "fold": "dress",
-    "drive:drives:drove": "machine",
+    "build:builds:built": "machine",
     "fear": "animal person",
-    "drop": "tool jewel",
+    "drop:drops:dropped": "tool jewel",
 }
 _INTRANSITIVE = "sleep:sleeps:slept laugh wait smile dance cough:coughs:coughed wander arrive complain snore"
 _CREAKING = "vanish:vanishes:vanished fall:falls:fell shine:shines:shone rattle"
 _CLAUSAL = "think:thinks:thought say:says:said believe claim hope"
-_WONDERING = "know:knows:knew remember forget:forgets:forgot wonder"
+_WONDERING = "know:knows:knew remember forget:forgets:forgot notice"
 _GIVING = "give:gives:gave show send:sends:sent"
 _PERSON_ADJECTIVES = "happy tired clever proud brave lazy gentle rude"
 _THING_ADJECTIVES = "heavy dusty cheap wooden broken tiny golden"
 _COLOURS = "red blue green white black yellow"
 _MANNER = "slowly quickly quietly gladly badly carefully"
-_IRREGULAR_PAST = {"drop": "dropped", "find": "found"}
 
 
 def make_lexicon(seed: int) -> Lexicon:
@@ -248,34 +161,25 @@ def make_lexicon(seed: int) -> Lexicon:
     coin = _Coiner(draw)
     nouns = _Numbered()
 
-    def both(words: str, invented: int, kind: str, gender: str) -> list[Noun]:
-        return [
-            *nouns.real(words, kind, gender),
-            *(nouns.invented(coin(), kind, gender) for _ in range(invented)),
-        ]
+    def both(words: str, invented: int, kind: str, gender: str) -> tuple[Noun, ...]:
+        coined = [nouns.invented(coin(), kind, gender) for _ in range(invented)]
+        return tuple(shuffled([*nouns.real(words, kind, gender), *coined], draw))
 
-    def mixed(parts: Iterable[list[Noun]]) -> tuple[Noun, ...]:
-        return tuple(shuffled([noun for part in parts for noun in part], draw))
-
-    persons = mixed(
-        [
-            both(_MEN, 2, "person", MASCULINE),
-            both(_WOMEN, 2, "person", FEMININE),
-            both(_ROLES, 0, "person", EITHER),
-        ]
-    )
-    animals = mixed([both(_ANIMALS, 3, "animal", NEUTER)])
-    places = mixed([both(_PLACES, 3, "place", NEUTER)])
-    things = {kind: mixed([both(_THINGS[kind], 2, kind, NEUTER)]) for kind in THINGS}
+    persons = _in_turn(both(_WOMEN, 3, "person", FEMININE), both(_MEN, 3, "person", MASCULINE))
+    roles = both(_ROLES, 4, "person", EITHER)
+    animals = both(_ANIMALS, 3, "animal", NEUTER)
+    places = both(_PLACES, 3, "place", NEUTER)
+    things = {kind: both(_THINGS[kind], 3, kind, NEUTER) for kind in THINGS}
     verbs = _Verbs()
     return Lexicon(
         persons=persons,
+        roles=roles,
         animals=animals,
         places=places,
         things=things,
-        names=_names(coin, draw),
+        names=_names(coin),
         transitive=tuple(shuffled(verbs.transitive(_TRANSITIVE), draw)),
-        intransitive=tuple(shuffled([*verbs.plain(_INTRANSITIVE), *verbs.coined(coin, 4)], draw)),
+        intransitive=tuple(shuffled([*verbs.plain(_INTRANSITIVE), *verbs.coined(coin, 6)], draw)),
         creaking=tuple(shuffled(verbs.plain(_CREAKING), draw)),
         clausal=tuple(verbs.plain(_CLAUSAL)),
         wondering=tuple(verbs.plain(_WONDERING)),
@@ -314,7 +218,7 @@ class _Numbered:
         return [self._noun(word, plural or word + "s", kind, gender) for word, _, plural in pairs]
 
     def invented(self, word: str, kind: str, gender: str) -> Noun:
-        return self._noun(word, word + "s", kind, gender)
+        return self._noun(word, word + ("es" if word.endswith("x") else "s"), kind, gender)
 
     def _noun(self, singular: str, plural: str, kind: str, gender: str) -> Noun:
         self._next += 1
@@ -337,21 +241,26 @@ class _Verbs:
         return [self._verb(word, tuple(kinds.split())) for word, kinds in words.items()]
 
     def _verb(self, word: str, objects: tuple[str, ...] = ()) -> Verb:
-        parts = word.split(":")
-        base = parts[0]
-        singular = parts[1] if len(parts) > 1 else base + "s"
-        past = (
-            parts[2]
-            if len(parts) > 1
-            else _IRREGULAR_PAST.get(base, base + ("d" if base.endswith("e") else "ed"))
-        )
+        base, _, forms = word.partition(":")
+        singular, _, past = forms.partition(":")
         self._next += 1
-        return Verb(self._next - 1, singular, base, past, objects)
+        return Verb(
+            index=self._next - 1,
+            singular=singular or base + ("es" if base.endswith("x") else "s"),
+            base=base,
+            past=past or base + ("d" if base.endswith("e") else "ed"),
+            objects=objects,
+        )
 
 
-def _names(coin: _Coiner, draw: Draw) -> tuple[Name, ...]:
-    texts = [(coin("la"), FEMININE) for _ in range(24)] + [(coin("no"), MASCULINE) for _ in range(24)]
-    return tuple(Name(index, text, gender) for index, (text, gender) in enumerate(shuffled(texts, draw)))
+def _names(coin: _Coiner) -> tuple[Name, ...]:
+    texts = [text for _ in range(NAMES // 2) for text in ((coin("la"), FEMININE), (coin("no"), MASCULINE))]
+    return tuple(Name(index, text, gender) for index, (text, gender) in enumerate(texts))
+
+
+def _in_turn(women: Sequence[Noun], men: Sequence[Noun]) -> tuple[Noun, ...]:
+    """One of each in turn, so that both genders are about equally frequent."""
+    return tuple(noun for couple in zip(women, men, strict=True) for noun in couple)
 
 
 def _adjectives(words: str, invented: int, coin: _Coiner, draw: Draw) -> tuple[str, ...]:

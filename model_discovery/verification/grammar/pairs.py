@@ -1,4 +1,4 @@
-"""The pair sets: which phenomena there are, from which scale on they say something, and how they are written."""
+"""The pair sets: which phenomena there are, from which scale on they say something."""
 
 import json
 from collections.abc import Callable
@@ -28,20 +28,16 @@ PHENOMENA = (
     Phenomenon("determiner_noun", agreement.determiner),
     Phenomenon("agreement_prepositional", agreement.prepositional),
     Phenomenon("agreement_relative", agreement.relative),
-    Phenomenon("agreement_nested", agreement.nested),
     Phenomenon("agreement_coordinated", agreement.coordinated),
-    Phenomenon("agreement_inverted", agreement.inverted),
-    Phenomenon("reflexive_gender", reference.reflexive_gender),
     Phenomenon("reflexive_number", reference.reflexive_number),
+    Phenomenon("reflexive_gender", reference.reflexive_gender),
     Phenomenon("binding_domain", reference.binding),
-    Phenomenon("possessive_gender", reference.possessive),
+    Phenomenon("pronoun_reference", reference.pronoun),
     Phenomenon("licensing", reference.licensing),
     Phenomenon("filler_gap", reference.filler_gap),
     Phenomenon("object_selection", reference.selection),
-    Phenomenon("pronoun_reference", reference.pronoun),
-    Phenomenon("discourse_gender", reference.discourse_gender),
-    Phenomenon("recall_home", reference.recall_home),
-    Phenomenon("recall_role", reference.recall_role),
+    Phenomenon("recall_repeated", reference.recall_repeated),
+    Phenomenon("recall_bound", reference.recall_bound, min_scale="1.5M"),
 )
 
 

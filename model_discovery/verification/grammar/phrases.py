@@ -2,14 +2,24 @@
 
 from dataclasses import dataclass
 
-from model_discovery.verification.grammar.lexicon import EITHER, FEMININE, MASCULINE, Name, Noun, Verb
-from model_discovery.verification.grammar.sampling import Draw, Weighted
-from model_discovery.verification.grammar.tables import Tables, Topic, held_out_pair
+from model_discovery.verification.grammar.lexicon import (
+    EITHER,
+    FEMININE,
+    MASCULINE,
+    NEUTER,
+    Name,
+    Noun,
+    Verb,
+)
+from model_discovery.verification.grammar.sampling import Draw, Weighted, pick
+from model_discovery.verification.grammar.tables import NOUN_KINDS, ORDERS, Tables, held_out_pair
 
 VOWELS = "aeiou"
-REFLEXIVE = {MASCULINE: "himself", FEMININE: "herself", "n": "itself"}
-POSSESSIVE = {MASCULINE: "his", FEMININE: "her", "n": "its"}
-PRONOUN = {MASCULINE: "he", FEMININE: "she", "n": "it"}
+REFLEXIVE = {MASCULINE: "himself", FEMININE: "herself", NEUTER: "itself"}
+POSSESSIVE = {MASCULINE: "his", FEMININE: "her", NEUTER: "its"}
+TITLE = {MASCULINE: "lord", FEMININE: "lady"}
+OBJECT_PRONOUN = {MASCULINE: "him", FEMININE: "her", NEUTER: "it", EITHER: "them"}
+PRONOUN = {MASCULINE: "he", FEMININE: "she", NEUTER: "it", EITHER: "they"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,12 @@ class Subject:
     number: int
     plural: bool
     gender: str
-    animate: bool
+    kind: str
+
+    @property
+    def animate(self) -> bool:
+        """Whether it can do something."""
+        return self.kind in ("person", "animal")
 
 
 @dataclass(slots=True)
@@ -56,12 +71,10 @@ class Speaker:
         self.out: list[str] = []
         self.cast: list[Person] = []
         self.last: Person | None = None
-        self.topic: Topic = tables.topics[0]
-
-    # --- noun phrases -------------------------------------------------------------------------------------------
+        self.favourites: dict[str, tuple[Noun, ...]] = {}
 
     def noun_phrase(
-        self, table: Weighted[Noun], depth: int, plural: bool | None = None, inside: Noun | None = None
+        self, kind: str, depth: int, plural: bool | None = None, inside: Noun | None = None
     ) -> Subject:
         """A determiner, adjectives, a noun and, while ``depth`` allows it, a phrase or clause about it.
 
@@ -72,10 +85,10 @@ class Speaker:
             plural = draw() < 0.4
         tables = self.tables
         determiner = (tables.plural_determiners if plural else tables.singular_determiners).draw(draw)
-        noun = table.draw(draw)
+        noun = self.noun(kind)
         if inside is not None and not self.anything_goes:
             while held_out_pair(inside.index, noun.index):
-                noun = table.draw(draw)
+                noun = self.noun(kind)
         out.append(determiner)
         first = len(out)
         if draw() < 0.3:
@@ -91,20 +104,39 @@ class Speaker:
                 self.relative(noun, plural, depth - 1)
         return self.about(noun, plural)
 
+    def noun(self, kind: str) -> Noun:
+        """A noun: one of the document's favourites half the time, where it has any."""
+        favourites = self.favourites.get(kind)
+        if favourites and self.draw() < 0.5:
+            return pick(favourites, self.draw)
+        return self.tables.nouns[kind].draw(self.draw)
+
+    def choose_favourites(self) -> None:
+        """What the document keeps coming back to: a few nouns, rare ones as likely as frequent ones."""
+        nouns = self.tables.nouns
+        own = {kind: pick(nouns[kind].items, self.draw) for kind in NOUN_KINDS}
+        person, animal, place, *things = (own[kind] for kind in NOUN_KINDS)
+        self.favourites = {kind: (noun,) for kind, noun in own.items()}
+        self.favourites |= {
+            "being": (person, person, animal),
+            "thing": tuple(things),
+            "anything": (person, place, *things[:2]),
+        }
+
     def about(self, noun: Noun, plural: bool) -> Subject:
         """The subject that a noun makes."""
-        return Subject(noun.index, plural, noun.gender, noun.kind in ("person", "animal"))
+        return Subject(noun.index, plural, noun.gender, noun.kind)
 
     def adjective(self, noun: Noun) -> str:
         """An adjective that goes with the noun; which ones are frequent depends on it."""
         tables = self.tables
         choices = tables.person_adjectives if noun.kind == "person" else tables.thing_adjectives
-        return choices[noun.index % len(choices)].draw(self.draw)
+        return choices[noun.index % ORDERS].draw(self.draw)
 
     def prepositional(self, head: Noun, depth: int) -> None:
         """A preposition and a noun phrase inside a phrase about ``head``."""
         self.out.append(self.tables.prepositions.draw(self.draw))
-        self.noun_phrase(self.topic.anything, depth, inside=head)
+        self.noun_phrase("anything", depth, inside=head)
 
     def relative(self, head: Noun, plural: bool, depth: int) -> None:
         """A relative clause: its gap is the subject or the object."""
@@ -115,21 +147,19 @@ class Speaker:
             self.transitive(self.about(head, plural), depth)
             return
         out.append("that")
-        verb = self.topic.towards[head.kind].draw(draw)
-        inner = self.noun_phrase(self.topic.beings, depth, inside=head)
+        verb = self.tables.towards[head.kind].draw(draw)
+        inner = self.noun_phrase("being", depth, inside=head)
         out.append(self.form(verb, inner.plural))
-
-    # --- verbs --------------------------------------------------------------------------------------------------
 
     def form(self, verb: Verb, plural: bool) -> str:
         """The verb as it is said: mostly in the present, where it agrees."""
-        if self.draw() < 0.2:
+        if self.draw() < 0.15:
             return verb.past
         return verb.base if plural else verb.singular
 
     def be(self, plural: bool) -> str:
         """A form of *be*, mostly present."""
-        if self.draw() < 0.2:
+        if self.draw() < 0.15:
             return "were" if plural else "was"
         return "are" if plural else "is"
 
@@ -143,29 +173,33 @@ class Speaker:
 
     def transitive(self, subject: Subject, depth: int) -> None:
         """A verb and the object that it selects."""
-        verb = self.choose(self.topic.transitive, subject)
+        verb = self.choose(self.tables.transitive, subject)
         self.out.append(self.form(verb, subject.plural))
         self.object(verb, subject, depth)
 
     def object(self, verb: Verb, subject: Subject, depth: int) -> None:
         """An object of a kind that the verb takes: a noun phrase, or something of the subject's own."""
         draw = self.draw
-        objects = verb.objects
-        kind = (
-            objects[0] if len(objects) == 1 or draw() < 0.6 else objects[1 + int(draw() * (len(objects) - 1))]
-        )
-        if kind == "person" and self.cast and draw() < 0.35:
-            self.out.append(self.cast[int(draw() * len(self.cast))].name.text)
-        elif subject.animate and draw() < 0.2:
+        first, *others = verb.objects
+        kind = pick(others, draw) if others and draw() < 0.4 else first
+        if kind == "person" and self.cast and draw() < 0.5:
+            self.name(pick(self.cast, draw))
+        elif subject.animate and draw() < 0.35:
             self.possessed(kind, subject)
         else:
-            self.noun_phrase(self.topic.by_kind[kind], depth)
+            self.noun_phrase(kind, depth)
 
     def possessed(self, kind: str, subject: Subject) -> None:
         """*his*, *her*, *its* or *their* thing."""
-        noun = self.topic.by_kind[kind].draw(self.draw)
+        noun = self.noun(kind)
         self.out.append("their" if subject.plural else POSSESSIVE[self.gender(subject)])
         self.out.append(noun.plural if self.draw() < 0.3 else noun.singular)
+
+    def name(self, person: Person) -> None:
+        """A name, mostly with the title that shows its gender."""
+        if self.draw() < 0.8:
+            self.out.append(TITLE[person.name.gender])
+        self.out.append(person.name.text)
 
     def gender(self, subject: Subject) -> str:
         """A gender for anaphora; a role that is either may be either."""
@@ -183,43 +217,51 @@ class Speaker:
             self.transitive(subject, depth)
             self.adverb()
         elif chance < 0.6:
-            verb = self.choose(self.topic.intransitive, subject)
+            verb = self.choose(self.tables.intransitive, subject)
             if draw() < 0.25:
                 out.append(self.tables.frequency.draw(draw))
             out.append(self.form(verb, subject.plural))
             self.adverb()
         elif chance < 0.74:
             out.append(self.be(subject.plural))
-            out.append(self.tables.person_adjectives[subject.number % 5].draw(draw))
-        elif chance < 0.82:
+            out.append(self.tables.person_adjectives[subject.number % ORDERS].draw(draw))
+        elif chance < 0.8:
             out.append(self.be(subject.plural))
             self.place(depth)
-        elif chance < 0.91:
-            out.append(self.tables.modals.draw(draw))
-            verb = self.choose(self.topic.transitive, subject)
-            out.append(verb.base)
-            self.object(verb, subject, depth)
         else:
-            out.append("have" if subject.plural else "has")
-            verb = self.choose(self.topic.transitive, subject)
-            out.append(verb.past)
-            self.object(verb, subject, depth)
+            self._periphrastic(subject, chance, depth)
+
+    def _periphrastic(self, subject: Subject, chance: float, depth: int) -> None:
+        """*will help*, *does not help*, *has helped*."""
+        verb = self.choose(self.tables.transitive, subject)
+        if chance < 0.86:
+            self.out += (self.tables.modals.draw(self.draw), verb.base)
+        elif chance < 0.93:
+            do = "did" if self.draw() < 0.15 else "do" if subject.plural else "does"
+            self.out += (do, "not", verb.base)
+        else:
+            self.out += ("have" if subject.plural else "has", verb.past)
+        self.object(verb, subject, depth)
 
     def _thing_predicate(self, subject: Subject, chance: float, depth: int) -> None:
         out = self.out
         if chance < 0.35:
-            out.append(self.form(self.choose(self.topic.creaking, subject), subject.plural))
+            out.append(self.form(self.choose(self.tables.creaking, subject), subject.plural))
         elif chance < 0.75:
             out.append(self.be(subject.plural))
-            out.append(self.tables.thing_adjectives[subject.number % 5].draw(self.draw))
-        else:
+            out.append(self.tables.thing_adjectives[subject.number % ORDERS].draw(self.draw))
+        elif chance < 0.87:
             out.append(self.be(subject.plural))
             self.place(depth)
+        else:
+            verb = self.tables.towards[subject.kind].draw(self.draw)
+            out += (self.be(subject.plural), verb.past, "by")
+            self.noun_phrase("being", depth)
 
     def place(self, depth: int) -> None:
         """Where something is."""
         self.out.append(self.tables.where.draw(self.draw))
-        self.noun_phrase(self.topic.places, depth)
+        self.noun_phrase("place", depth)
 
     def adverb(self) -> None:
         """Sometimes how it is done."""

@@ -1,4 +1,4 @@
-"""Weighted choice with nothing but additions, divisions and a Mersenne twister: the same draws on every machine."""
+"""Weighted choice from additions, divisions and a Mersenne twister: the same draws on every machine."""
 
 import random
 from bisect import bisect
@@ -30,7 +30,7 @@ class Weighted(Generic[T]):
     __slots__ = ("_cumulative", "items")
 
     def __init__(
-        self, items: Sequence[T], weights: Sequence[float] | None = None, *, flat: float = 1.5
+        self, items: Sequence[T], weights: Sequence[float] | None = None, *, flat: float = 1.2
     ) -> None:
         chosen = weights if weights is not None else [1.0 / (rank + flat) for rank in range(len(items))]
         if len(chosen) != len(items) or not items:

@@ -3,8 +3,16 @@
 from collections.abc import Callable
 
 from model_discovery.verification.grammar.lexicon import EITHER
-from model_discovery.verification.grammar.phrases import PRONOUN, REFLEXIVE, Person, Speaker, Subject
-from model_discovery.verification.grammar.sampling import Weighted
+from model_discovery.verification.grammar.phrases import (
+    OBJECT_PRONOUN,
+    PRONOUN,
+    REFLEXIVE,
+    Person,
+    Speaker,
+    Subject,
+)
+from model_discovery.verification.grammar.sampling import Weighted, pick
+from model_discovery.verification.grammar.tables import ORDERS
 
 DEPTH = 3
 NOBODY = 10_000
@@ -13,43 +21,54 @@ NOBODY = 10_000
 def subject(s: Speaker, depth: int = DEPTH) -> Subject:
     """The subject of a clause: one of the cast by name, role or pronoun, or anybody."""
     chance = s.draw()
-    if s.cast and chance < 0.55:
-        if s.last is not None and chance < 0.2:
+    if s.cast and chance < 0.66:
+        if s.last is not None and chance < 0.16:
             return pronoun(s, s.last)
-        person = s.cast[int(s.draw() * len(s.cast))]
-        return by_name(s, person) if chance < 0.42 else by_role(s, person)
+        person = pick(s.cast, s.draw)
+        return emphatic(s, by_name(s, person) if chance < 0.6 else by_role(s, person))
     s.last = None
     if chance > 0.96:
         return coordinated(s)
-    return s.noun_phrase(s.topic.beings if chance < 0.85 else s.topic.things, depth)
+    if chance > 0.87:
+        return s.noun_phrase("thing", depth)
+    return emphatic(s, s.noun_phrase("being", depth))
+
+
+def emphatic(s: Speaker, who: Subject) -> Subject:
+    """*The queen herself*, now and then."""
+    if s.draw() < 0.2:
+        s.out.append("themselves" if who.plural else REFLEXIVE[who.gender])
+    return who
 
 
 def pronoun(s: Speaker, person: Person) -> Subject:
     """*he* or *she*, who was spoken of last."""
     s.out.append(PRONOUN[person.name.gender])
-    return Subject(NOBODY + person.name.index, False, person.name.gender, True)
+    return Subject(NOBODY + person.name.index, False, person.name.gender, "person")
 
 
 def by_name(s: Speaker, person: Person) -> Subject:
     """One of the cast by name."""
     s.last = person
-    s.out.append(person.name.text)
-    return Subject(NOBODY + person.name.index, False, person.name.gender, True)
+    s.name(person)
+    if s.draw() < 0.6:
+        s.out += ("the", person.role.singular)
+    return Subject(NOBODY + person.name.index, False, person.name.gender, "person")
 
 
 def by_role(s: Speaker, person: Person) -> Subject:
     """One of the cast by role: the gender is the person's."""
     s.last = person
     s.out += ("the", person.role.singular)
-    return Subject(person.role.index, False, person.name.gender, True)
+    return Subject(person.role.index, False, person.name.gender, "person")
 
 
 def coordinated(s: Speaker) -> Subject:
     """Two noun phrases with *and*: always plural."""
-    first = s.noun_phrase(s.topic.persons, 1)
+    first = s.noun_phrase("person", 1)
     s.out.append("and")
-    s.noun_phrase(s.topic.persons, 0)
-    return Subject(first.number, True, EITHER, True)
+    s.noun_phrase("person", 0)
+    return Subject(first.number, True, EITHER, "person")
 
 
 def statement(s: Speaker) -> None:
@@ -60,9 +79,14 @@ def statement(s: Speaker) -> None:
 
 def joined(s: Speaker) -> None:
     """Two clauses."""
-    s.predicate(subject(s, 1), 1)
+    first = subject(s, 1)
+    s.predicate(first, 1)
     s.out.append(s.tables.joiners.draw(s.draw))
-    s.predicate(subject(s, 1), 1)
+    if s.draw() < 0.75:
+        s.out.append("they" if first.plural else PRONOUN[first.gender])
+        s.predicate(first, 1)
+    else:
+        s.predicate(subject(s, 1), 1)
     s.out.append(".")
 
 
@@ -72,13 +96,22 @@ def reported(s: Speaker) -> None:
     last = s.last
     s.out.append(s.form(s.choose(s.tables.clausal, outer), outer.plural))
     s.out.append("that")
-    inner = s.noun_phrase(s.topic.persons, 1) if s.draw() < 0.6 else subject(s, 1)
-    if inner.animate and s.draw() < 0.5:
-        _reflexive(s, inner)
+    inner = s.noun_phrase("person", 1) if s.draw() < 0.6 else subject(s, 1)
+    if inner.animate and s.draw() < 0.6:
+        _bound(s, outer, inner)
     else:
         s.predicate(inner, 1)
     s.last = last
     s.out.append(".")
+
+
+def _bound(s: Speaker, outer: Subject, inner: Subject) -> None:
+    """*… that he admires himself*, or *… that he admires her*, the outer subject."""
+    if s.draw() < 0.65:
+        _reflexive(s, inner)
+        return
+    s.out.append(s.form(s.choose(s.tables.towards["person"], inner), inner.plural))
+    s.out.append("them" if outer.plural else OBJECT_PRONOUN[s.gender(outer)])
 
 
 def reflexive(s: Speaker) -> None:
@@ -87,7 +120,7 @@ def reflexive(s: Speaker) -> None:
         who = subject(s, 2)
     else:
         s.last = None
-        who = s.noun_phrase(s.topic.persons, 2)
+        who = s.noun_phrase("person", 2, s.draw() < 0.3)
     if who.animate:
         _reflexive(s, who)
     else:
@@ -96,7 +129,7 @@ def reflexive(s: Speaker) -> None:
 
 
 def _reflexive(s: Speaker, who: Subject) -> None:
-    verb = s.choose(s.topic.towards["person"], who)
+    verb = s.choose(s.tables.towards["person"], who)
     if s.draw() < 0.2:
         s.out += (s.tables.modals.draw(s.draw), verb.base)
     else:
@@ -112,17 +145,17 @@ def licensed(s: Speaker) -> None:
     negative = draw() < 0.5
     determiners = s.tables.negative if negative else s.tables.positive
     start = len(s.out)
-    who = s.noun_phrase(s.topic.persons, 2, plural)
+    who = s.noun_phrase("person", 1, plural)
     s.out[start] = determiners[plural].draw(draw)
     s.last = None
     s.out.append("have" if plural else "has")
     s.out.append("ever" if negative else s.tables.positive_adverbs.draw(draw))
     if draw() < 0.5:
-        verb = s.choose(s.topic.transitive, who)
+        verb = s.choose(s.tables.transitive, who)
         s.out.append(verb.past)
         s.object(verb, who, 1)
     else:
-        s.out.append(s.choose(s.topic.intransitive, who).past)
+        s.out.append(s.choose(s.tables.intransitive, who).past)
     s.out.append(".")
 
 
@@ -133,12 +166,12 @@ def wondering(s: Speaker) -> None:
     last = s.last
     s.out.append(s.form(s.choose(s.tables.wondering, outer), outer.plural))
     filler = draw() < 0.5
-    verb = s.topic.transitive.draw(draw)
+    verb = s.tables.transitive.draw(draw)
     if filler:
         s.out.append("who" if verb.objects[0] == "person" else "what")
     else:
         s.out.append("that")
-    inner = s.noun_phrase(s.topic.beings, 2)
+    inner = s.noun_phrase("being", 2)
     s.out.append(s.form(verb, inner.plural))
     if not filler:
         s.object(verb, inner, 0)
@@ -154,7 +187,7 @@ def existential(s: Speaker) -> None:
     s.last = None
     s.out += ("there", s.be(plural))
     start = len(s.out)
-    s.noun_phrase(s.topic.anything, 1, plural)
+    s.noun_phrase("anything", 1, plural)
     s.out[start] = s.tables.weak[plural].draw(s.draw)
     if s.out[start] == "a" and s.out[start + 1][0] in "aeiou":
         s.out[start] = "an"
@@ -166,12 +199,12 @@ def giving(s: Speaker) -> None:
     """Something changes hands."""
     who = subject(s, 1)
     s.out.append(s.form(s.choose(s.tables.giving, who), who.plural))
-    s.noun_phrase(s.topic.things, 1)
+    s.noun_phrase("thing", 1)
     s.out.append("to")
     if s.cast and s.draw() < 0.4:
-        s.out.append(s.cast[int(s.draw() * len(s.cast))].name.text)
+        s.name(pick(s.cast, s.draw))
     else:
-        s.noun_phrase(s.topic.persons, 1)
+        s.noun_phrase("person", 1)
     s.out.append(".")
 
 
@@ -180,20 +213,29 @@ def question(s: Speaker) -> None:
     s.last = None
     plural = s.draw() < 0.4
     if s.draw() < 0.5:
-        verb = s.topic.transitive.draw(s.draw)
-        noun = s.topic.by_kind[verb.objects[0]].draw(s.draw)
+        verb = s.tables.transitive.draw(s.draw)
+        noun = s.noun(verb.objects[0])
         s.out += ("which", noun.plural if s.draw() < 0.4 else noun.singular, "do" if plural else "does")
-        s.noun_phrase(s.topic.beings, 1, plural)
+        s.noun_phrase("being", 1, plural)
         s.out.append(verb.base)
     else:
         s.out.append(s.be(plural))
-        who = s.noun_phrase(s.topic.persons, 1, plural)
-        s.out.append(s.tables.person_adjectives[who.number % 5].draw(s.draw))
+        who = s.noun_phrase("person", 1, plural)
+        s.out.append(s.tables.person_adjectives[who.number % ORDERS].draw(s.draw))
     s.out.append("?")
+
+
+def reciprocal(s: Speaker) -> None:
+    """*Mira helps Tomo and Tomo helps Mira*: two of the cast, and each again."""
+    first = int(s.draw() * len(s.cast))
+    one, other = s.cast[first], s.cast[first - 1]
+    verb = s.tables.towards["person"].draw(s.draw).singular
+    s.out += (one.name.text, verb, other.name.text, "and", other.name.text, verb, one.name.text, ".")
+    s.last = None
 
 
 Construction = Callable[[Speaker], None]
 CONSTRUCTIONS: Weighted[Construction] = Weighted(
-    (statement, joined, reported, reflexive, licensed, wondering, existential, giving, question),
-    (30, 8, 10, 10, 10, 9, 8, 5, 6),
+    (statement, joined, reported, reflexive, licensed, wondering, existential, giving, question, reciprocal),
+    (17, 18, 12, 20, 12, 8, 4, 4, 6, 8),
 )

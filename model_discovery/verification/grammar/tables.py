@@ -1,14 +1,12 @@
-"""What is drawn from: one set of frequency tables a topic, so that the words of a document belong together."""
+"""What is drawn from: frequency tables of nouns and verbs, and the closed classes."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 
 from model_discovery.verification.grammar.lexicon import THINGS, Lexicon, Noun, Verb
-from model_discovery.verification.grammar.sampling import T, Weighted
+from model_discovery.verification.grammar.sampling import Weighted
 
-TOPICS = 6
-BOOST = 6.0
+ORDERS = 5
+NOUN_KINDS = ("person", "animal", "place", *THINGS)
 
 
 def held_out_pair(first: int, second: int) -> bool:
@@ -16,129 +14,77 @@ def held_out_pair(first: int, second: int) -> bool:
     return (31 * first + 17 * second) % 5 == 0
 
 
-@dataclass(frozen=True)
-class Topic:
-    """Frequency tables of one topic."""
-
-    persons: Weighted[Noun]
-    beings: Weighted[Noun]
-    places: Weighted[Noun]
-    by_kind: dict[str, Weighted[Noun]]
-    things: Weighted[Noun]
-    anything: Weighted[Noun]
-    transitive: Weighted[Verb]
-    towards: dict[str, Weighted[Verb]]
-    intransitive: Weighted[Verb]
-    creaking: Weighted[Verb]
-
-
 class Tables:
-    """Tables of a lexicon: one :class:`Topic` each, and the closed classes."""
+    """How often each word of a lexicon is said.
+
+    ``nouns`` is by kind; besides the kinds of the lexicon there are ``being``, ``thing`` and ``anything``.
+    ``towards`` has the verbs that take an object of a kind.
+    """
 
     def __init__(self, lexicon: Lexicon) -> None:
         self.lexicon = lexicon
-        self.topics = tuple(_topic(lexicon, number) for number in range(TOPICS))
-        self.singular_determiners = Weighted(
-            ["the", "a", "this", "that", "every", "each", "no", "some"], [40, 26, 8, 8, 6, 4, 4, 4]
-        )
-        self.plural_determiners = Weighted(
-            [
-                "the",
-                "these",
-                "those",
-                "all",
-                "many",
-                "few",
-                "some",
-                "no",
-                "several",
-                "both",
-                "most",
-                "two",
-                "three",
-            ],
-            [36, 9, 9, 6, 6, 6, 6, 4, 4, 3, 3, 4, 3],
-        )
-        self.prepositions = Weighted(
-            ["in", "near", "on", "behind", "with", "under", "beside", "at", "above", "from"]
-        )
-        self.where = Weighted(["in", "near", "behind", "at", "beside"])
-        self.modals = Weighted(["will", "can", "must", "may"])
-        self.frequency = Weighted(["often", "always", "sometimes", "rarely"])
-        self.manner = Weighted(lexicon.manner)
-        self.names = Weighted(lexicon.names, flat=6.0)
-        self.joiners = Weighted(["and", "but", "because", "while"])
-        self.times = Weighted(["today", "yesterday", "now", "again"])
-        self.positive_adverbs = Weighted(["often", "already", "always"])
+        self.nouns = _noun_tables(lexicon)
+        self.transitive = Weighted(lexicon.transitive)
+        self.towards: dict[str, Weighted[Verb]] = {
+            kind: Weighted([verb for verb in lexicon.transitive if kind in verb.objects])
+            for kind in NOUN_KINDS
+        }
+        self.intransitive = Weighted(lexicon.intransitive)
+        self.creaking = Weighted(lexicon.creaking)
         self.clausal = Weighted(lexicon.clausal)
         self.wondering = Weighted(lexicon.wondering)
         self.giving = Weighted(lexicon.giving)
-        self.negative = (Weighted(["no"]), Weighted(["no", "few"]))
-        self.positive = (
-            Weighted(["the", "this", "that", "some", "every"]),
-            Weighted(["the", "these", "those", "some", "many", "most"]),
+        self.names = Weighted(lexicon.names, flat=12.0)
+        self.roles = Weighted(lexicon.roles, flat=6.0)
+        self.person_adjectives = _rotations(lexicon.person_adjectives)
+        self.thing_adjectives = _rotations((*lexicon.thing_adjectives, *lexicon.colours))
+        self.manner = Weighted(lexicon.manner)
+        self._closed_classes()
+
+    def _closed_classes(self) -> None:
+        self.singular_determiners = _words("the:40 a:26 this:8 that:8 every:6 each:4 no:4 some:4")
+        self.plural_determiners = _words(
+            "the:36 these:9 those:9 all:6 many:6 few:6 some:6 no:4 several:4 both:3 most:3 two:4 three:3"
         )
-        self.weak = (
-            Weighted(["a", "no", "some"]),
-            Weighted(["some", "many", "no", "few", "several", "two", "three"]),
-        )
-
-    @cached_property
-    def person_adjectives(self) -> tuple[Weighted[str], ...]:
-        """Adjectives of people; a noun takes the table of its number modulo their count."""
-        return _rotations(lexicon_words=self.lexicon.person_adjectives)
-
-    @cached_property
-    def thing_adjectives(self) -> tuple[Weighted[str], ...]:
-        """Adjectives of anything else."""
-        return _rotations(lexicon_words=(*self.lexicon.thing_adjectives, *self.lexicon.colours))
+        self.negative = (_words("no"), _words("no few"))
+        self.positive = (_words("the this that some every"), _words("the these those some many most"))
+        self.weak = (_words("a no some"), _words("some many no few several two three"))
+        self.prepositions = _words("in near on behind with under beside at above from")
+        self.where = _words("in near behind at beside")
+        self.modals = _words("will can must may")
+        self.frequency = _words("often never always sometimes rarely")
+        self.positive_adverbs = _words("often already always")
+        self.joiners = _words("and but because while")
+        self.times = _words("today tonight now again")
 
 
-def _rotations(lexicon_words: Sequence[str], count: int = 5) -> tuple[Weighted[str], ...]:
-    step = max(1, len(lexicon_words) // count)
-    return tuple(
-        Weighted([*lexicon_words[step * turn :], *lexicon_words[: step * turn]], flat=0.5)
-        for turn in range(count)
-    )
+def _words(text: str) -> Weighted[str]:
+    """``word:weight`` each, or words in the order of their frequency."""
+    if ":" not in text:
+        return Weighted(text.split())
+    pairs = [entry.split(":") for entry in text.split()]
+    return Weighted([word for word, _ in pairs], [float(weight) for _, weight in pairs])
 
 
-def _topic(lexicon: Lexicon, number: int) -> Topic:
-    def weigh(items: Sequence[T], index: Callable[[T], int], flat: float = 1.5) -> Weighted[T]:
-        weights = [
-            (BOOST if index(item) % TOPICS == number else 1.0) / (rank + flat)
-            for rank, item in enumerate(items)
-        ]
-        return Weighted(items, weights)
+def _rotations(words: Sequence[str]) -> tuple[Weighted[str], ...]:
+    """The same adjectives in ``ORDERS`` orders of frequency; a noun's number says which is its own."""
+    step = max(1, len(words) // ORDERS)
+    orders = ([*words[step * turn :], *words[: step * turn]] for turn in range(ORDERS))
+    return tuple(Weighted(order, flat=0.5) for order in orders)
 
-    def nouns(items: Sequence[Noun]) -> Weighted[Noun]:
-        return weigh(items, lambda noun: noun.index)
 
-    def verbs(items: Sequence[Verb]) -> Weighted[Verb]:
-        return weigh(items, lambda verb: verb.index)
-
-    by_kind = {kind: nouns(lexicon.things[kind]) for kind in THINGS}
-    by_kind |= {
-        "person": nouns(lexicon.persons),
-        "animal": nouns(lexicon.animals),
-        "place": nouns(lexicon.places),
-    }
+def _noun_tables(lexicon: Lexicon) -> dict[str, Weighted[Noun]]:
     things = _interleaved([lexicon.things[kind] for kind in THINGS])
-    beings = _interleaved([lexicon.persons, lexicon.persons[1:], lexicon.animals])
-    kinds = ("person", "animal", "place", *THINGS)
-    return Topic(
-        persons=by_kind["person"],
-        beings=nouns(beings),
-        places=by_kind["place"],
-        by_kind=by_kind,
-        things=nouns(things),
-        anything=nouns(_interleaved([lexicon.persons, things, lexicon.places, lexicon.animals])),
-        transitive=verbs(lexicon.transitive),
-        towards={
-            kind: verbs([verb for verb in lexicon.transitive if kind in verb.objects]) for kind in kinds
-        },
-        intransitive=verbs(lexicon.intransitive),
-        creaking=verbs(lexicon.creaking),
-    )
+    classes: dict[str, Sequence[Noun]] = {
+        **lexicon.things,
+        "person": lexicon.persons,
+        "animal": lexicon.animals,
+        "place": lexicon.places,
+        "being": _interleaved([lexicon.persons, lexicon.persons[1:], lexicon.animals]),
+        "thing": things,
+        "anything": _interleaved([lexicon.persons, things, lexicon.places, lexicon.animals, lexicon.roles]),
+    }
+    return {kind: Weighted(nouns) for kind, nouns in classes.items()}
 
 
 def _interleaved(groups: Sequence[Sequence[Noun]]) -> list[Noun]:
