@@ -4,7 +4,7 @@
 
 Each contender lives in a process of its own with one thread, has the same model, starting weights, token
 stream and precision, and trains in turns. Time is processor time of its process, so that other load on the
-machine matters little; what is compared is the ratio within a round. Without transformers and accelerate their
+machine matters little; what is compared is the ratio within a round. Without transformers and accelerate that
 contender is left out, in one line.
 """
 
