@@ -74,11 +74,11 @@ class Speaker:
         self.favourites: dict[str, tuple[Noun, ...]] = {}
 
     def noun_phrase(
-        self, kind: str, depth: int, plural: bool | None = None, inside: Noun | None = None
+        self, kind: str, depth: int, plural: bool | None = None, inside: int | None = None
     ) -> Subject:
         """A determiner, adjectives, a noun and, while ``depth`` allows it, a phrase or clause about it.
 
-        ``inside`` is the noun that this phrase modifies.
+        ``inside`` is the number of the noun that this phrase is about.
         """
         draw, out = self.draw, self.out
         if plural is None:
@@ -87,7 +87,7 @@ class Speaker:
         determiner = (tables.plural_determiners if plural else tables.singular_determiners).draw(draw)
         noun = self.noun(kind)
         if inside is not None and not self.anything_goes:
-            while held_out_pair(inside.index, noun.index):
+            while held_out_pair(inside, noun.index):
                 noun = self.noun(kind)
         out.append(determiner)
         first = len(out)
@@ -136,7 +136,7 @@ class Speaker:
     def prepositional(self, head: Noun, depth: int) -> None:
         """A preposition and a noun phrase inside a phrase about ``head``."""
         self.out.append(self.tables.prepositions.draw(self.draw))
-        self.noun_phrase("anything", depth, inside=head)
+        self.noun_phrase("anything", depth, inside=head.index)
 
     def relative(self, head: Noun, plural: bool, depth: int) -> None:
         """A relative clause: its gap is the subject or the object."""
@@ -148,7 +148,7 @@ class Speaker:
             return
         out.append("that")
         verb = self.tables.towards[head.kind].draw(draw)
-        inner = self.noun_phrase("being", depth, inside=head)
+        inner = self.noun_phrase("being", depth, inside=head.index)
         out.append(self.form(verb, inner.plural))
 
     def form(self, verb: Verb, plural: bool) -> str:
@@ -258,10 +258,10 @@ class Speaker:
             out += (self.be(subject.plural), verb.past, "by")
             self.noun_phrase("being", depth)
 
-    def place(self, depth: int) -> None:
+    def place(self, depth: int, inside: int | None = None) -> None:
         """Where something is."""
         self.out.append(self.tables.where.draw(self.draw))
-        self.noun_phrase("place", depth)
+        self.noun_phrase("place", depth, inside=inside)
 
     def adverb(self) -> None:
         """Sometimes how it is done."""

@@ -187,11 +187,11 @@ def existential(s: Speaker) -> None:
     s.last = None
     s.out += ("there", s.be(plural))
     start = len(s.out)
-    s.noun_phrase("anything", 1, plural)
+    what = s.noun_phrase("anything", 1, plural)
     s.out[start] = s.tables.weak[plural].draw(s.draw)
     if s.out[start] == "a" and s.out[start + 1][0] in "aeiou":
         s.out[start] = "an"
-    s.place(0)
+    s.place(0, inside=what.number)
     s.out.append(".")
 
 
