@@ -16,7 +16,8 @@ class S4D(GAU):
         K_t = 2 Re sum_n C_n (exp(dt A_n) - 1) / A_n exp(dt A_n t)           (per channel, A_n complex)
         o = gelu(conv(x, K) + D x),   y = W_1 o * sigmoid(W_2 o)
 
-    At the start ``A_n = -1/2 + i pi n`` (S4D-Lin) and ``dt`` is log-uniform in [0.001, 0.1].
+    At the start ``A_n = -1/2 + i pi n`` (S4D-Lin) and ``dt`` is log-uniform in [0.001, ``largest_step``];
+    a step of ``dt`` remembers 2 / dt steps.
 
     Source: Gu 2022, arXiv 2206.11893.
     Cost: O(T log T d + T d state) time, a state of d state numbers, 2 d^2 + 2 d state parameters.
@@ -26,12 +27,17 @@ class S4D(GAU):
 
     class Config(UnitConfig):
         state: int = Field(32, ge=2, le=256, description="real state size of a channel: two numbers a wave")
+        largest_step: float = Field(
+            0.1, ge=0.01, le=1, description="of dt at the start; 1 sees the nearest steps"
+        )
 
     def __init__(self, ctx: UnitContext):
         super().__init__(ctx)
         waves = max(1, ctx.config.state // 2)
         shape = (ctx.width, waves)
-        self.log_step = nn.Parameter(torch.empty(ctx.width, 1).uniform_(math.log(1e-3), math.log(1e-1)))
+        self.log_step = nn.Parameter(
+            torch.empty(ctx.width, 1).uniform_(math.log(1e-3), math.log(ctx.config.largest_step))
+        )
         self.log_rate = nn.Parameter(torch.full(shape, math.log(0.5)))
         self.frequency = nn.Parameter((math.pi * torch.arange(waves)).expand(shape).clone())
         self.weight = nn.Parameter(torch.randn(*shape, 2) * 0.5**0.5)
