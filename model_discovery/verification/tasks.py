@@ -8,7 +8,7 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 BATCH_TOKENS = 1024
+PORTION_PAIRS = 10_000
 
 
 @dataclass(frozen=True)
@@ -120,13 +121,28 @@ def make_batches(
 
 
 def run_tasks(model: PairModel, sets: Sequence[PairSet]) -> dict[tuple[str, str], Figures]:
-    """Run lm-eval over the sets: figures by ``(suite, set)``."""
+    """Run lm-eval, a few sets at a time, which bounds its memory: figures by ``(suite, set)``."""
     _hush()
-    tasks = {_task_name(pairs): _task(pairs) for pairs in sets}
-    with contextlib.redirect_stderr(io.StringIO()):  # its progress bars
-        results = lm_eval.evaluator.evaluate(lm=model, task_dict=tasks, log_samples=False)
-    found: Mapping[str, Mapping[str, Any]] = results["results"]
-    return {(pairs.suite, pairs.name): _figures(found[_task_name(pairs)]) for pairs in sets}
+    figures: dict[tuple[str, str], Figures] = {}
+    for portion in _portions(sets):
+        tasks = {_task_name(pairs): _task(pairs) for pairs in portion}
+        with contextlib.redirect_stderr(io.StringIO()):  # its progress bars
+            results = lm_eval.evaluator.evaluate(lm=model, task_dict=tasks, log_samples=False)
+        found: Mapping[str, Mapping[str, Any]] = results["results"]
+        figures |= {(pairs.suite, pairs.name): _figures(found[_task_name(pairs)]) for pairs in portion}
+    return figures
+
+
+def _portions(sets: Sequence[PairSet]) -> Iterator[list[PairSet]]:
+    """Consecutive sets of about `PORTION_PAIRS` pairs together."""
+    portion: list[PairSet] = []
+    for pairs in sets:
+        portion.append(pairs)
+        if sum(len(one.pairs) for one in portion) >= PORTION_PAIRS:
+            yield portion
+            portion = []
+    if portion:
+        yield portion
 
 
 def _figures(result: Mapping[str, Any]) -> Figures:
