@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from model_discovery.evolution.budgets import pyramid as pyramid
     from model_discovery.evolution.campaigns import begin_campaign as begin_campaign
     from model_discovery.evolution.campaigns import check_campaign as check_campaign
+    from model_discovery.evolution.campaigns import resume_campaign as resume_campaign
     from model_discovery.evolution.controller import CampaignEvent as CampaignEvent
     from model_discovery.evolution.controller import Controller as Controller
     from model_discovery.evolution.controller import Ending as Ending
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "budgets": ("pyramid",),
-    "campaigns": ("begin_campaign", "check_campaign"),
+    "campaigns": ("begin_campaign", "check_campaign", "resume_campaign"),
     "controller": ("CampaignEvent", "Controller", "Ending", "WorkFunctions"),
     "describe": ("Description", "describe_design"),
     "leaderboard": ("Leaderboard", "make_leaderboard"),

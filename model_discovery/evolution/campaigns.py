@@ -5,7 +5,7 @@ from typing import Any
 
 from model_discovery.blocks.scales import get_scale
 from model_discovery.blocks.seed_designs import SeedDesign
-from model_discovery.config import CampaignConfig
+from model_discovery.config import CampaignConfig, parse_config
 from model_discovery.design_tree import CampaignRow, DesignTree, NewDesign
 from model_discovery.errors import UserError, unknown
 from model_discovery.evolution.budgets import check_budget
@@ -43,6 +43,13 @@ def begin_campaign(
         name, instruction=instruction, config=values, seed=config.seed, versions=versions
     )
     add_seed_designs(tree, row.id, config, seeds)
+    return row
+
+
+def resume_campaign(tree: DesignTree, name: str, seeds: Mapping[str, SeedDesign]) -> CampaignRow:
+    """The campaign of this name, ready to go on: a kill while it began may have left human designs out."""
+    row = tree.campaign(name)
+    add_seed_designs(tree, row.id, parse_config(row.config), seeds)
     return row
 
 

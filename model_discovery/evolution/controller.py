@@ -315,6 +315,11 @@ class Controller:
         resume.check_recipe(self.tree, self.campaign.id, self._requests.recipe.hash)
         self._replay = Replay(self.tree, self.campaign.id, self.config)
         self.state, self._pending = self._replay.state, self._replay.pending
+        if absent := [name for name in self.config.seed_designs if name not in self.state.index]:
+            raise UserError(
+                f"The campaign '{self.campaign.name}' lacks its human designs {', '.join(absent)}.",
+                hint="it was killed while it was begun: go on with it by resume_campaign",
+            )
         self._number = self._pending[-1].number + 1 if self._pending else self.state.applied
         minutes = self.config.budget.wall_minutes
         self._deadline = self._clock() + 60 * minutes if minutes is not None else None

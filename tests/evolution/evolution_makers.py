@@ -81,10 +81,19 @@ def sit(
             watch(event)
 
     campaign = tree.campaign(NAME)
+    requests = RequestMaker(tree, "find", get_recipe("grammar"), folder)
+    place = engine or simulator.InlineEngine()
     controller = Controller(
-        tree, campaign, engine or simulator.InlineEngine(),
-        RequestMaker(tree, "find", get_recipe("grammar"), folder), folder=folder, functions=functions, on_event=note, stop=stop, **options,
-    )  # fmt: skip
+        tree,
+        campaign,
+        place,
+        requests,
+        folder=folder,
+        functions=functions,
+        on_event=note,
+        stop=stop,
+        **options,
+    )
     ending = controller.run()
     return Sitting(ending, controller.state, events)
 

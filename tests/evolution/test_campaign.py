@@ -18,9 +18,11 @@ from model_discovery.evolution import (
     describe_design,
     load_state,
     make_leaderboard,
+    resume_campaign,
     simulator,
     stop_on_signals,
 )
+from model_discovery.evolution.campaigns import add_seed_designs
 from model_discovery.evolution.controller import WorkFunctions
 from model_discovery.evolution.requests import structures_to_avoid
 from model_discovery.evolution.simulator import InlineEngine
@@ -274,10 +276,10 @@ def test_a_kill_while_beginning_is_mended(tmp_path: Path, reference: Sitting) ->
     with DesignTree(tmp_path / "tree.db") as tree:
         values = CONFIG.model_dump(mode="json")
         row = tree.create_campaign(NAME, instruction="find", config=values, seed=0, versions={})
-        from model_discovery.evolution.campaigns import add_seed_designs
-
         add_seed_designs(tree, row.id, small_config(seed_designs=["human_0", "human_1"]), seeds)
-        add_seed_designs(tree, row.id, CONFIG, seeds)
+        with pytest.raises(UserError, match="lacks its human designs human_2, human_3"):
+            sit(tree, tmp_path)
+        assert resume_campaign(tree, NAME, seeds).id == row.id
         assert sit(tree, tmp_path).ending.lineage_hash == reference.ending.lineage_hash
 
 
