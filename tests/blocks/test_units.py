@@ -156,6 +156,16 @@ def test_bfloat16_stays_near_float32(name: str, scale: float) -> None:
     assert all(p.grad.isfinite().all() for p in unit.parameters() if p.grad is not None)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.05), (torch.float64, 1e-4)])
+@pytest.mark.parametrize("name", UNITS)
+def test_weights_of_another_type(name: str, dtype: torch.dtype, tolerance: float) -> None:
+    x = random(2, 40, 32)
+    exact, _ = build(name)(x)
+    y, _ = build(name).to(dtype)(x.to(dtype))
+    assert y.dtype == dtype
+    assert (y.float() - exact).norm() <= tolerance * exact.norm()
+
+
 @pytest.mark.parametrize("name", UNITS)
 def test_repeatable(name: str) -> None:
     x = random(2, 33, 32)

@@ -34,7 +34,7 @@ class LinearAttention(GAU):
         q, k = F.elu(widen(q)) + 1, F.elu(widen(k)) + 1
         weight = (q * k.cumsum(2)).sum(-1, keepdim=True)
         y = scalar_decay(q, k, widen(v)) / (weight + 1e-6)
-        return self.out(merge_heads(y))
+        return self.out(merge_heads(y).to(x.dtype))
 
 
 def test_a_constant_value_comes_back():

@@ -65,8 +65,8 @@ class Mamba2(GAU):
         step = F.softplus(widen(step) + self.step_bias).transpose(1, 2)
         log_decay = -self.log_rate.exp()[:, None] * step
         y = scalar_decay(c.unsqueeze(1), b.unsqueeze(1), u * step.unsqueeze(-1), log_decay)
-        y = merge_heads(y + self.skip[:, None, None] * u)
-        y = F.rms_norm(y * F.silu(gate), self.gain.shape, self.gain, 1e-5)
+        y = merge_heads(y + self.skip[:, None, None] * u).to(x.dtype)
+        y = F.rms_norm(y * F.silu(gate), self.gain.shape, self.gain.to(x.dtype), 1e-5)
         return self.out(y)
 
 

@@ -32,7 +32,7 @@ class MinGRU(GAU):
         gate, candidate = self.inputs(x).chunk(2, dim=-1)
         gate = widen(gate)
         h = diagonal_recurrence(torch.sigmoid(-gate), torch.sigmoid(gate) * widen(candidate))
-        return self.out(h)
+        return self.out(h.to(x.dtype))
 
 
 def test_an_open_gate_forgets_all():

@@ -45,10 +45,9 @@ class S4D(GAU):
         self.out = ctx.residual_out(nn.Linear(ctx.width, 2 * ctx.width, bias=False))
 
     def forward(self, x, z):
-        step = self.log_step.exp()
-        rate, frequency = self.log_rate.exp(), self.frequency
+        step, rate, frequency = widen(self.log_step).exp(), widen(self.log_rate).exp(), widen(self.frequency)
         pole = torch.complex(-rate, frequency)
-        weight = 2 * torch.view_as_complex(self.weight) * torch.expm1(pole * step) / pole
+        weight = 2 * torch.view_as_complex(widen(self.weight)) * torch.expm1(pole * step) / pole
         kernel = exponential_kernel(rate * step, frequency * step, weight.real, weight.imag, x.shape[1])
         y = F.gelu(long_convolution(x, kernel) + self.skip.to(x.dtype) * x)
         value, gate = self.out(y).chunk(2, dim=-1)
