@@ -107,6 +107,7 @@ class BuildSystem:
         if name is not None and not _NAME.fullmatch(name):
             hint = "letters, digits, '_', '.' and '-', 64 at most"
             raise UserError(f"'{name}' cannot name a campaign.", hint=hint)
+        self._folders()
         with _open(self.db, create=True) as tree:
             campaign = begin_campaign(
                 tree,
@@ -162,8 +163,7 @@ class BuildSystem:
         from model_discovery.system.result import gather
         from model_discovery.verification import prepare
 
-        data_dir = folder_or_error(self.settings.data_dir).resolve()
-        ckpt_dir = folder_or_error(self.settings.ckpt_dir).resolve()
+        data_dir, ckpt_dir = self._folders()
         engine = LocalEngine(self.workers or config.workers)
         with Display(enabled=self.progress) as display:
             narrator = Narrator(display, campaign.name, self._options)
@@ -187,6 +187,11 @@ class BuildSystem:
             finally:
                 engine.close(kill=ending is None or ending.waiting > 0)
         return gather(tree, campaign, ending, options=self._options)
+
+    def _folders(self) -> tuple[Path, Path]:
+        """Where data and run folders go; made now, so that a mistake is found before work begins."""
+        data_dir, ckpt_dir = self.settings.data_dir, self.settings.ckpt_dir
+        return folder_or_error(data_dir).resolve(), folder_or_error(ckpt_dir).resolve()
 
     @property
     def _options(self) -> str:

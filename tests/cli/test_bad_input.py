@@ -69,6 +69,16 @@ def test_one_clear_error_and_exit_code_two(arguments: list[str], words: list[str
     assert not (tmp_path / "model_discovery.db").exists()
 
 
+@pytest.mark.parametrize("variable", ["DATA_DIR", "CKPT_DIR"])
+def test_a_folder_that_cannot_be_made_is_named_before_work_begins(variable: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    (tmp_path / ".env").write_text(f"{variable}=file/below\n")
+    done = run("discover", "x", cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "file/below" in done.stderr and "DATA_DIR" in done.stderr
+    assert not (tmp_path / "model_discovery.db").exists()
+
+
 @pytest.mark.parametrize("kind", ["empty", "binary", "small"])
 def test_a_corpus_that_cannot_be_used_is_refused(kind: str, tmp_path: Path) -> None:
     contents = {"empty": b"", "binary": bytes(range(256)) * 100, "small": b"A few words only.\n"}
