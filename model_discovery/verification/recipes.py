@@ -153,7 +153,7 @@ class Recipe(_Frozen):
 
 # Below a million tokens the number of steps counts more than their size; the rates belong to these sizes.
 _SHORT_BATCHES = {"0.1M": 512, "0.4M": 512, "1.5M": 1024, "5M": 2048}
-_SHORT_RATES = {"0.1M": 6e-3, "0.4M": 4e-3, "1.5M": 3e-3, "5M": 1.5e-3}
+_SHORT_RATES = {"0.1M": 8e-3, "0.4M": 5e-3, "1.5M": 3e-3, "5M": 1.5e-3}
 _LONG_BATCHES = {"0.1M": 1024, "0.4M": 1024, "1.5M": 2048, "5M": 4096}
 
 
