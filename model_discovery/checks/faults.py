@@ -10,6 +10,7 @@ _HINTS = {
     "build": "constructors must work for any width, depth and layer, and never need a tensor's values",
     "forward": "forward must work for any batch and length, from 1 token on",
 }
+_GENERATOR = "leave the generator out: the model seeds torch before it builds a block"
 _SHAPE = "return y or (y, updates) with y of the shape of x, for any B and T"
 _CONTRACT = "declare it in reads or writes, and return what is written: y, {name: value}"
 
@@ -31,7 +32,7 @@ def fault(stage: str, error: Exception, situation: str = "") -> Finding:
         hint = f"declare it: reads = ({text},)"
         limit = "declared side variables"
         return Finding(check="contract", where=where, measured=measured, limit=limit, hint=hint)
-    hint = _HINTS.get(stage, _HINTS["forward"])
+    hint = _GENERATOR if "generator" in text else _HINTS.get(stage, _HINTS["forward"])
     return Finding(check=stage, where=where, measured=measured, limit="no exception", hint=hint)
 
 

@@ -37,7 +37,7 @@ def check_forward(subject: Subject) -> list[Finding]:
     loaded into a new model. As *cost*: work that grows as T^3.
     """
     with torch.no_grad():
-        for check in (_manners, _shapes, _other_width, _double, _device, _repeatable, _reload, growth):
+        for check in (_manners, _shapes, _other_width, _repeatable, _reload, _double, _device, growth):
             for finding in check(subject):
                 return [finding]
     return []
@@ -76,7 +76,7 @@ def _one_shape(model: LanguageModel, ids: Tensor, mode: str = "eval mode") -> It
 
 
 def _manners(subject: Subject) -> Iterator[Finding]:
-    """What a unit does to its input: in-place operations leave their mark on a tensor's version counter."""
+    """What a unit does to what it is given: nothing."""
     yield from _watched(subject, subject.build(), subject.inputs(2, 17), "eval mode")
 
 
@@ -90,7 +90,7 @@ def _double(subject: Subject) -> Iterator[Finding]:
 def _watched(subject: Subject, model: LanguageModel, x: Tensor, situation: str) -> Iterator[Finding]:
     changed: list[str] = []
     cast: list[str] = []
-    versions: dict[str, int] = {}
+    versions: dict[str, tuple[int, ...]] = {}
     for where, unit in units(model):
         unit.register_forward_pre_hook(_before(where, versions))
         unit.register_forward_hook(_after(where, versions, changed, cast))
@@ -106,25 +106,33 @@ def _watched(subject: Subject, model: LanguageModel, x: Tensor, situation: str) 
         yield _finding("forward", f"{cast[0]}, {situation}", measured, "the dtype of x", hint)
     if changed:
         hint = "the caller still needs x: write x + y instead of x.add_(y) or x += y"
-        yield _finding("forward", changed[0], "its input was changed in place", "inputs are read only", hint)
+        yield _finding("forward", changed[0], "x or z was changed in place", "inputs are read only", hint)
 
 
-def _before(where: str, versions: dict[str, int]) -> Callable[..., None]:
+def _before(where: str, versions: dict[str, tuple[int, ...]]) -> Callable[..., None]:
     def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
-        versions[where] = args[0]._version
+        versions[where] = _versions(args)
 
     return hook
 
 
-def _after(where: str, versions: dict[str, int], changed: list[str], cast: list[str]) -> Callable[..., None]:
+def _after(
+    where: str, versions: dict[str, tuple[int, ...]], changed: list[str], cast: list[str]
+) -> Callable[..., None]:
     def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         y = output[0] if isinstance(output, tuple) else output
-        if args[0]._version != versions[where]:
+        if _versions(args) != versions[where]:
             changed.append(where)
         if isinstance(y, Tensor) and y.dtype != args[0].dtype:
             cast.append(where)
 
     return hook
+
+
+def _versions(args: tuple[Any, ...]) -> tuple[int, ...]:
+    """In-place operations count up a tensor's version: of the input, and of the side variables."""
+    x, z = args[0], args[1] if len(args) > 1 else {}
+    return x._version, *(value._version for value in z.values() if isinstance(value, Tensor))
 
 
 def _other_width(subject: Subject) -> Iterator[Finding]:
@@ -173,6 +181,9 @@ def _repeatable(subject: Subject) -> Iterator[Finding]:
         yield state("eval mode", "the answer depends on the input of the first call")
     if changed := _changed_state(subject.stirred, model):
         yield state(changed, "changed by a forward in eval mode")
+    _seeded(fresh.train(), x, 0)
+    if changed := _changed_parameter(subject.stirred, fresh):
+        yield state(changed, "a parameter changed by a forward in train mode")
 
 
 def _changed_state(before: nn.Module, after: nn.Module) -> str:
@@ -183,13 +194,22 @@ def _changed_state(before: nn.Module, after: nn.Module) -> str:
     return ""
 
 
+def _changed_parameter(before: nn.Module, after: nn.Module) -> str:
+    for (name, one), two in zip(before.named_parameters(), after.parameters(), strict=True):
+        if not torch.equal(one, two):
+            return place(name)
+    return ""
+
+
 def _reload(subject: Subject) -> Iterator[Finding]:
     x = subject.inputs(2, 33)
     model, again = subject.build_stirred(), subject.build(seed=1)
     again.load_state_dict(model.state_dict())
     before = states(model, x)
     if torch.isfinite(before).all() and _differ(before, states(again, x)):
-        hint = "random tensors that are no parameters must be buffers: self.register_buffer(name, tensor)"
+        hint = (
+            "layers go into attributes, nn.ModuleList or nn.ModuleDict, random tensors into register_buffer"
+        )
         measured = "another answer after loading the weights into a new model"
         yield _finding("reload", "a tensor outside parameters and buffers", measured, "the same answer", hint)
 

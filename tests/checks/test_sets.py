@@ -46,6 +46,7 @@ def test_a_bad_source_is_refused_unread(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RUNNING)
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_bad_unit_is_refused_by_its_check(name: str) -> None:
     stages = ("build", "forward") if BAD[name] == "contract" else ("build", CHECKS[BAD[name]].stage)
     findings = run_stages(source_of(name), *dict.fromkeys(stages))
@@ -55,6 +56,7 @@ def test_a_bad_unit_is_refused_by_its_check(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNNING)
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_no_earlier_stage_takes_a_bad_unit_for_another(name: str) -> None:
     assert [finding.check for finding in run_stages(source_of(name))][:1] == [BAD[name]]
 

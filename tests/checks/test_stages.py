@@ -34,7 +34,7 @@ def test_a_seed_design_passes_every_stage() -> None:
 
 
 def test_build_names_the_line() -> None:
-    assert "ConstructorRaises line 16, width 64, 2 blocks: ZeroDivisionError" in only(
+    assert "ConstructorRaises line 14, width 64, 2 blocks: ZeroDivisionError" in only(
         "constructor_raises", "build"
     )
 
@@ -45,7 +45,7 @@ def test_a_design_too_large_for_a_scale_says_what_came_nearest() -> None:
 
 
 def test_forward_names_unit_line_and_shape() -> None:
-    assert "RaisesInForward line 20" in only("raises_in_forward", "forward")
+    assert "RaisesInForward line 18" in only("raises_in_forward", "forward")
     assert "NanAtFirstToken" not in only("nan_at_first_token", "forward")
     assert "mixer (block 0), B=1, T=1" in only("nan_at_first_token", "forward")
 

@@ -18,4 +18,4 @@ class ArgmaxRouting(GAU):
 
     def forward(self, x, z):
         gates = F.one_hot(self.route(x).argmax(-1), 4).to(x.dtype)
-        return torch.einsum('btn,btd,nde->bte', gates, x, self.experts)
+        return torch.einsum("btn,btd,nde->bte", gates, x, self.experts)

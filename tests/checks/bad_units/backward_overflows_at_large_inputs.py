@@ -1,7 +1,6 @@
 # refused by: stability
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from model_discovery.blocks import GAU, UnitContext
 
@@ -18,4 +17,6 @@ class BackwardOverflowsAtLargeInputs(GAU):
 
     def forward(self, x, z):
         h = self.up(x.square())
-        return self.out(torch.where(h > 10, torch.ones_like(h), h.exp().square().square().square()).clamp(max=2))
+        return self.out(
+            torch.where(h > 10, torch.ones_like(h), h.exp().square().square().square()).clamp(max=2)
+        )

@@ -1,7 +1,5 @@
 # refused by: batch_independence
-import torch
 from torch import nn
-from torch.nn import functional as F
 
 from model_discovery.blocks import GAU, UnitContext
 

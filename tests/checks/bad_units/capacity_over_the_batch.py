@@ -1,7 +1,6 @@
 # refused by: batch_independence
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from model_discovery.blocks import GAU, UnitContext
 
@@ -20,4 +19,4 @@ class CapacityOverTheBatch(GAU):
         scores = self.route(x).softmax(-1)
         rank = (scores[None] > scores[:, None]).sum(1)
         gates = scores * (rank < 1)
-        return torch.einsum('btn,btd,nde->bte', gates, x, self.experts)
+        return torch.einsum("btn,btd,nde->bte", gates, x, self.experts)

@@ -1,7 +1,6 @@
 # refused by: causality
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from model_discovery.blocks import GAU, UnitContext
 
@@ -18,5 +17,10 @@ class CircularFft(GAU):
         self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
 
     def forward(self, x, z):
-        f = torch.fft.irfft(torch.fft.rfft(self.up(x), dim=1) * torch.fft.rfft(self.kernel.exp(), n=x.shape[1], dim=0)[:, None], n=x.shape[1], dim=1)
+        f = torch.fft.irfft(
+            torch.fft.rfft(self.up(x), dim=1)
+            * torch.fft.rfft(self.kernel.exp(), n=x.shape[1], dim=0)[:, None],
+            n=x.shape[1],
+            dim=1,
+        )
         return self.out(f)

@@ -1,5 +1,4 @@
 # refused by: determinism
-import torch
 from torch import nn
 from torch.nn import functional as F
 

@@ -1,7 +1,6 @@
 # refused by: causality
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from model_discovery.blocks import GAU, UnitContext
 
@@ -21,4 +20,4 @@ class ExpertChoice(GAU):
         keep = max(1, x.shape[1] // 4)
         floor = scores.topk(keep, dim=1).values[:, -1:]
         gates = scores * (scores >= floor)
-        return torch.einsum('btn,btd,nde->bte', gates, x, self.experts)
+        return torch.einsum("btn,btd,nde->bte", gates, x, self.experts)

@@ -1,7 +1,6 @@
 # refused by: memory
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from model_discovery.blocks import GAU, UnitContext
 

@@ -1,7 +1,6 @@
 # refused by: gradients
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from model_discovery.blocks import GAU, UnitContext
 
@@ -15,7 +14,7 @@ class MultipliedByZero(GAU):
         super().__init__(ctx)
         self.up = nn.Linear(ctx.width, ctx.width, bias=False)
         self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
-        self.register_buffer('mask', torch.zeros(ctx.width))
+        self.register_buffer("mask", torch.zeros(ctx.width))
 
     def forward(self, x, z):
         return self.out(self.up(x) * self.mask) + x

@@ -1,7 +1,6 @@
 # refused by: forward
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from model_discovery.blocks import GAU, UnitContext
 
@@ -18,4 +17,4 @@ class OneLength(GAU):
         self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
 
     def forward(self, x, z):
-        return self.out(torch.einsum('ts,bsd->btd', self.mix.tril(), x))
+        return self.out(torch.einsum("ts,bsd->btd", self.mix.tril(), x))

@@ -1,7 +1,5 @@
 # refused by: output
-import torch
 from torch import nn
-from torch.nn import functional as F
 
 from model_discovery.blocks import GAU, UnitContext
 
@@ -18,5 +16,5 @@ class OutputBomb(GAU):
 
     def forward(self, x, z):
         while True:
-            print('x' * 10_000)
+            print("x" * 10_000)
         return self.out(x)

@@ -1,7 +1,6 @@
 # refused by: sizing
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from model_discovery.blocks import GAU, UnitContext
 
@@ -16,4 +15,4 @@ class TooManyParameters(GAU):
         self.table = nn.Parameter(torch.zeros(ctx.width, 4096, ctx.width))
 
     def forward(self, x, z):
-        return torch.einsum('btd,dhe->bte', x, self.table)
+        return torch.einsum("btd,dhe->bte", x, self.table)

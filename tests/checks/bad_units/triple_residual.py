@@ -1,0 +1,18 @@
+# refused by: stability
+from torch import nn
+
+from model_discovery.blocks import GAU, UnitContext
+
+
+class TripleResidual(GAU):
+    """Triple residual."""
+
+    role = "block"
+
+    def __init__(self, ctx: UnitContext):
+        super().__init__(ctx)
+        self.up = nn.Linear(ctx.width, ctx.width, bias=False)
+        self.out = ctx.residual_out(nn.Linear(ctx.width, ctx.width, bias=False))
+
+    def forward(self, x, z):
+        return 2.0 * x + self.out(self.up(x))
