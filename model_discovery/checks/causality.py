@@ -86,7 +86,7 @@ def _leaks(subject: Subject) -> Iterator[Leak]:
     train_mode = subject.build_stirred().train()
     for cut in TRAIN_CUTS:
         yield from _suspicious(_value(subject, train_mode, LENGTH, cut))
-    context = subject.scale.context
+    context = subject.context
     yield from _suspicious(_value(subject, train_mode, context, context // 3))
     yield from _gradients(subject, train_mode)
 

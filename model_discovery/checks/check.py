@@ -157,7 +157,7 @@ def _failure(outcome: Outcome, stage: str, limits: Limits) -> Finding:
         "timeout": ("timeout", "", seconds, "no endless loop, no long loop in Python: scan or chunk"),
         "memory": (
             "memory",
-            "wanted more memory than that",
+            "wanted more memory than allowed",
             f"{limits.memory_mb} MB",
             "nothing of size T × T × D, no list that grows without end",
         ),

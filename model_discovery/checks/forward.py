@@ -44,7 +44,7 @@ def check_forward(subject: Subject) -> list[Finding]:
 
 
 def _shapes(subject: Subject) -> Iterator[Finding]:
-    lengths = sorted({*LENGTHS, subject.scale.context})
+    lengths = sorted({*LENGTHS, subject.context})
     for length in lengths:
         for batch in BATCHES:
             yield from _one_shape(subject.model, subject.tokens(batch, length))

@@ -1,5 +1,6 @@
 """How the work of a forward grows with the length, counted and not timed: the same on every machine."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,14 +13,17 @@ from model_discovery.checks.report import Finding
 from model_discovery.checks.subject import Subject, states
 
 LENGTHS = (128, 256, 384, 512)
-CUBIC_LIMIT = 0.2
+CUBIC_LIMIT = 0.3
 """Share of the work at the largest length that may grow as its cube. Attention is a square."""
+
+STEEPEST = 1.7
+"""Exponent from half the largest length to it, below which the share is the noise of odd chunks."""
 
 
 def growth(subject: Subject) -> Iterator[Finding]:
     """A finding named *cost* when a large part of the work grows as the cube of the length."""
-    share = cubic_share(subject)
-    if share > CUBIC_LIMIT:
+    share, exponent = cubic_growth(subject)
+    if share > CUBIC_LIMIT and exponent > STEEPEST:
         yield Finding(
             check="cost",
             where=f"forward at T={LENGTHS[-1]}",
@@ -29,12 +33,15 @@ def growth(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def cubic_share(subject: Subject) -> float:
-    """The third difference: of ``a + b T + c T^2 + d T^3`` at T, 2 T, 3 T and 4 T it leaves ``6 d T^3``."""
+def cubic_growth(subject: Subject) -> tuple[float, float]:
+    """Share of the work that is cubic in the length, and the exponent over the last doubling.
+
+    The third difference of ``a + b T + c T^2 + d T^3`` at T, 2 T, 3 T and 4 T leaves ``6 d T^3``.
+    """
     with torch.no_grad():
         states(subject.model, subject.inputs(1, LENGTHS[-1]))  # tables that are made once are made now
     one, two, three, four = (work(subject, length) for length in LENGTHS)
-    return (four - 3 * three + 3 * two - one) / 6 * 64 / four
+    return (four - 3 * three + 3 * two - one) / 6 * 64 / four, math.log2(four / two)
 
 
 def work(subject: Subject, length: int) -> float:

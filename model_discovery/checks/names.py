@@ -158,9 +158,7 @@ class NameCheck:
             return
         yield from _attribute_name(node.attr, node.lineno)
         if node.attr.startswith("_") and not node.attr.endswith("__") and not _is_self(node.value):
-            yield Problem(
-                node.lineno, f"the private attribute '{node.attr}'", "private names of self only", _NO_DETOUR
-            )
+            yield _private(node.attr, node.lineno)
         if not isinstance(node.ctx, ast.Load):
             yield from self._assignment(node)
 
@@ -195,6 +193,8 @@ class NameCheck:
                     )
                 else:
                     yield from _attribute_name(name.value, node.lineno)
+                    if name.value.startswith("_") and not name.value.endswith("__"):
+                        yield _private(name.value, node.lineno)
             case ast.Name(id="type") if len(node.args) != 1 or node.keywords:
                 yield Problem(node.lineno, "type() making a class", "type(x)", _NO_DETOUR)
             case ast.Attribute(attr="to") if node.args and _is_device(node.args[0]):
@@ -224,6 +224,10 @@ def _attribute_name(name: str, line: int) -> Iterator[Problem]:
         yield Problem(line, f"the attribute '{name}'", "no double-underscore attributes", _NO_DETOUR)
     elif name in DENIED_ATTRIBUTES:
         yield Problem(line, f"the attribute '{name}'", "tensor code", DENIED_ATTRIBUTES[name])
+
+
+def _private(name: str, line: int) -> Problem:
+    return Problem(line, f"the private attribute '{name}'", "private names of self only", _NO_DETOUR)
 
 
 def _is_self(node: ast.expr) -> bool:

@@ -15,6 +15,7 @@ MAX_SOURCE = 64 * 1024
 """Longest source read, in characters; the longest unit anyone would want to read is a tenth of it."""
 
 
+_PLAIN_BASES = frozenset({"Module", "NamedTuple", "object", "Protocol"})
 _DOCSTRING = "say the equation, the source (arXiv id) and the cost"
 
 
@@ -85,9 +86,10 @@ def _readable(module: ast.Module) -> Iterator[Problem]:
     yield from NameCheck(module).problems()
     for statement in module.body:
         yield from _module_level(statement)
-    for node in ast.walk(module):
-        if isinstance(node, ast.ClassDef):
-            yield from _class(node)
+    classes = {node: _unit_of(module, node) for node in ast.walk(module) if isinstance(node, ast.ClassDef)}
+    for node, inside in classes.items():
+        yield from _class(node)
+        yield from _bases(node, inside)
 
 
 def _module_level(statement: ast.stmt) -> Iterator[Problem]:
@@ -122,6 +124,27 @@ def _class(node: ast.ClassDef) -> Iterator[Problem]:
                 )
     if any(isinstance(base, ast.Name) and base.id == "GAU" for base in node.bases):
         yield from _forward(node)
+
+
+def _unit_of(module: ast.Module, node: ast.ClassDef) -> str:
+    """The top-level class in whose body ``node`` stands, or ``""``."""
+    found = (top for top in module.body if isinstance(top, ast.ClassDef) and node in top.body)
+    return next((top.name for top in found), "")
+
+
+def _bases(node: ast.ClassDef, inside: str) -> Iterator[Problem]:
+    """pydantic evaluates text in annotations, so only the unit's own ``Config``, read before, may be one."""
+    for base in node.bases:
+        name = ast.unparse(base)
+        config = name == "UnitConfig" and node.name == "Config" and bool(inside)
+        layer = name.startswith(("nn.", "torch.nn."))
+        if not (config or layer or name == "GAU" or name.split(".")[-1] in _PLAIN_BASES):
+            yield Problem(
+                node.lineno,
+                f"class {node.name}({name})",
+                "GAU, UnitConfig for its Config, nn.Module for helpers",
+                "derive from one of these; compose instead of inheriting",
+            )
 
 
 def _forward_of(module: ast.Module, unit: str) -> ast.FunctionDef | None:

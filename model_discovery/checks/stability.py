@@ -52,7 +52,7 @@ def _unit_scale(subject: Subject) -> Iterator[Finding]:
 
 
 def _long(subject: Subject) -> Iterator[Finding]:
-    length = max(LONGEST, 2 * subject.scale.context)
+    length = max(LONGEST, 2 * subject.context)
     yield from _finite(subject.model, subject.inputs(1, length), f"T={length}", nullcontext)
 
 

@@ -14,9 +14,10 @@ from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.seeds import derive
 
 VOCABULARY = 61
-LARGEST_TARGET = 2_000_000
+LARGEST_TARGET = 500_000
 """Runtime stages run at the smallest scale asked for, or at 0.1M when that is larger than this."""
 
+LONGEST_CONTEXT = 512
 MOST_STIRRED = 50.0
 """Factor by which a matrix may be scaled up at most."""
 
@@ -37,6 +38,11 @@ class Subject:
         self.scales = tuple(get_scale(name) for name in scales)
         smallest = min(self.scales, key=lambda scale: scale.target)
         self.scale: Scale = smallest if smallest.target <= LARGEST_TARGET else get_scale("0.1M")
+
+    @property
+    def context(self) -> int:
+        """Length of the tests that want one as in training."""
+        return min(self.scale.context, LONGEST_CONTEXT)
 
     @cached_property
     def sizings(self) -> dict[str, Sizing | SizingError]:

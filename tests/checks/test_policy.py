@@ -74,7 +74,7 @@ def body(*lines: str) -> str:
 import torch
 from torch import Tensor, nn
 import torch.nn.functional as F
-from model_discovery.blocks import GAU
+from model_discovery.blocks import GAU, UnitConfig
 
 
 class Unit(GAU):
@@ -145,6 +145,9 @@ def test_ordinary_code_is_allowed(line: str) -> None:
         ("return self.forward.__func__", "__func__"),
         ("return nn.Linear.__init__", "__init__"),
         ("raise SystemExit(0)", "SystemExit"),
+        ("return getattr(nn.Linear(1, 1), '_call_impl')", "_call_impl"),
+        ("class Extra(GAU.Config):\n            n: int = 1\n        return x", "class Extra(GAU.Config)"),
+        ("class Extra(UnitConfig):\n            n: int = 1\n        return x", "class Extra(UnitConfig)"),
     ],
 )
 def test_detours_are_refused(line: str, named: str) -> None:

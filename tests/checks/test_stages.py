@@ -6,7 +6,7 @@ from checked_units import run_stages, source_of, subject_of
 
 from model_discovery.blocks.seed_designs import seed_designs
 from model_discovery.checks.child import RUNTIME, run_stage
-from model_discovery.checks.growth import cubic_share
+from model_discovery.checks.growth import cubic_growth, growth
 from model_discovery.checks.probe import place
 from model_discovery.checks.subject import Subject, states
 
@@ -83,8 +83,17 @@ def test_stirring_wakes_every_parameter_and_leaves_the_model_alone() -> None:
 
 
 def test_work_is_counted_and_not_timed() -> None:
-    assert abs(cubic_share(Subject(STANDARD))) < 0.01
-    assert cubic_share(subject_of(source_of("cubic_cost"))) > 0.3
+    share, exponent = cubic_growth(Subject(STANDARD))
+    assert abs(share) < 0.01
+    assert abs(exponent - 1) < 0.05
+    share, exponent = cubic_growth(subject_of(source_of("cubic_cost")))
+    assert share > 0.35
+    assert exponent > 1.8
+
+
+def test_odd_chunks_are_not_taken_for_cubic_growth() -> None:
+    tree = seed_designs()["mamba2"].tree.set_config("mixer", state=96)
+    assert list(growth(Subject(tree))) == []
 
 
 def test_a_change_of_torch_is_noticed() -> None:
