@@ -3,17 +3,19 @@
 For comparing selectors over many seeds, planning budgets, and testing laws of the policy.
 """
 
-import math
 from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from model_discovery.config import CampaignConfig
+from model_discovery.evolution.landscape import Genes
 from model_discovery.evolution.policy import DesignStep, RunStep, decide
 from model_discovery.evolution.selectors import get_selector
-from model_discovery.evolution.simulator import WORLD, World, draw, quality_step
+from model_discovery.evolution.simulator import WORLD, World, draw
 from model_discovery.evolution.state import CampaignState, Design, Estimate, Run
+
+_ATTEMPTS = 4
 
 
 @dataclass
@@ -24,8 +26,8 @@ class Rehearsal:
     ----------
     state
         At its end.
-    quality
-        What each design is truly worth, in nats per token, by index.
+    genes
+        What each design is, by index.
     steps
         Every step that was taken, in order.
     """
@@ -33,15 +35,13 @@ class Rehearsal:
     config: CampaignConfig
     world: World = WORLD
     state: CampaignState = field(init=False)
-    quality: list[float] = field(default_factory=list)
+    genes: list[Genes] = field(default_factory=list)
     steps: list[DesignStep | RunStep] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.state = CampaignState(self.config)
         for number, name in enumerate(self.config.seed_designs):
-            self._enter(
-                name, "seed", None, (), self.world.spread * self._draw("seed", number).standard_normal()
-            )
+            self._enter(name, "seed", None, (), self.world.landscape.human(number))
 
     def run(self) -> "Rehearsal":
         """Go on to the end."""
@@ -62,7 +62,7 @@ class Rehearsal:
         """Mean loss over all seeds."""
         level = self.world.level - self.world.level_step * scale
         shift = self.world.shift * float(self._draw("shift", design, scale).standard_normal())
-        return level - self.quality[design] - shift
+        return level - self.world.landscape.quality(self.genes[design]) - shift
 
     def _reserve(self, step: DesignStep | RunStep) -> None:
         self.steps.append(step)
@@ -76,20 +76,23 @@ class Rehearsal:
             self.state.settle_run(step.design, self._run(step))
             return
         rng = self._draw("design", number)
-        fruitful = bool(rng.random() >= self.world.abandoned)
-        self.state.settle_design(fruitful=fruitful)
-        if fruitful:
-            parents = [self.quality[parent] for parent in step.parents]
-            quality = math.fsum(parents) / len(parents) if parents else -self.world.spread
-            name = f"design_{number}"
-            self._enter(name, "genetic", step.operator, step.parents, quality + quality_step(rng, self.world))
+        genes = self._new_genes(tuple(self.genes[parent] for parent in step.parents), rng)
+        self.state.settle_design(fruitful=genes is not None)
+        if genes is not None:
+            self._enter(f"design_{number}", "genetic", step.operator, step.parents, genes)
+
+    def _new_genes(self, parents: tuple[Genes, ...], rng: np.random.Generator) -> Genes | None:
+        if rng.random() < self.world.abandoned:
+            return None
+        drafts = (self.world.landscape.child(parents, rng) for _ in range(_ATTEMPTS))
+        return next((genes for genes in drafts if str(genes) not in self.state.hashes), None)
 
     def _enter(
-        self, name: str, origin: str, operator: str | None, parents: tuple[int, ...], quality: float
+        self, name: str, origin: str, operator: str | None, parents: tuple[int, ...], genes: Genes
     ) -> None:
-        family = self.state.designs[parents[0]].family if parents else name
-        self.quality.append(float(quality))
-        self.state.add_design(Design(len(self.quality), name, origin, operator, name, parents, family))
+        self.genes.append(genes)
+        family = f"{genes[0]}"
+        self.state.add_design(Design(len(self.genes), name, origin, operator, str(genes), parents, family))
 
     def _run(self, step: RunStep) -> Run:
         if self._draw("diverges", step.design).random() < self.world.untrainable:

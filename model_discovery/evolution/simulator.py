@@ -21,6 +21,7 @@ from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.designers.requests import Attempt, DesignOutcome, DesignRequest, Proposal
 from model_discovery.engine import Job, JobProgress, JobResult
 from model_discovery.evolution.controller import WorkFunctions
+from model_discovery.evolution.landscape import Genes, Landscape
 from model_discovery.seeds import derive
 from model_discovery.verification.report import (
     Cost,
@@ -32,6 +33,8 @@ from model_discovery.verification.report import (
     VerifyRequest,
 )
 
+_LANDSCAPE = Landscape()
+
 
 @dataclass(frozen=True)
 class World:
@@ -39,24 +42,19 @@ class World:
 
     Attributes
     ----------
-    spread
-        Standard deviation of quality between human designs.
-    step_up, step_down, broken
-        A child is its parent's quality plus one of: an improvement of about ``step_up`` (probability
-        ``hit_rate``), a loss of about ``step_down``, or, with probability ``broken``, a large loss.
+    landscape
+        What designs are worth.
     shift
         What one scale shows of a design alone (ranks move with scale).
     noise
         Between seeds.
     abandoned, untrainable
         Probability that a design job brings nothing, and that a design diverges.
+    level, level_step
+        Loss of an average design at 0.1M, and by how much ten times the parameters lower it.
     """
 
-    spread: float = 0.025
-    hit_rate: float = 0.25
-    step_up: float = 0.010
-    step_down: float = 0.020
-    broken: float = 0.10
+    landscape: Landscape = _LANDSCAPE
     shift: float = 0.010
     noise: float = 0.004
     abandoned: float = 0.08
@@ -76,63 +74,46 @@ _MIXERS = ("SimAttention", "SimRetention", "SimStateSpace", "SimDeltaRule", "Sim
 # -- designs
 
 
-def simulated_seeds(count: int, seed: int = 0, world: World = WORLD) -> Mapping[str, SeedDesign]:
+def simulated_seeds(count: int, world: World = WORLD) -> Mapping[str, SeedDesign]:
     """Human designs of the simulated world, ``human_0`` onwards."""
-    rng = np.random.default_rng(derive(seed, "simulated seeds"))
     designs = {}
-    for number, quality in enumerate(world.spread * rng.standard_normal(count)):
-        tree = simulated_tree(_MIXERS[number % len(_MIXERS)], float(quality), variant=number)
-        name = f"human_{number}"
+    for number in range(count):
+        name, tree = f"human_{number}", simulated_tree(world.landscape.human(number))
         designs[name] = SeedDesign(name, f"Human {number}", (), "a simulated human design", tree)
     return designs
 
 
-def simulated_tree(mixer: str, quality: float, variant: int) -> UnitTree:
-    """A unit tree whose only unit carries its true quality."""
-    fields = {
-        "quality": ConfigField(kind="float", default=0.0),
-        "variant": ConfigField(kind="int", default=-1),
-    }
+def simulated_tree(genes: Genes) -> UnitTree:
+    """A unit tree that carries its genes; the first one names its only unit."""
+    mixer = _MIXERS[genes[0] % len(_MIXERS)]
+    fields = {"genes": ConfigField(kind="str", default="")}
     unit = Unit(id=f"{mixer}_00000000", name=mixer, role="block", source="", fields=fields)
-    config = {"quality": float(f"{quality:.9g}"), "variant": variant}
+    config = {"genes": " ".join(map(str, genes))}
     return UnitTree(root=Node(unit=unit.id, config=config), units={unit.id: unit})
 
 
-def true_quality(unit_tree: UnitTree) -> float:
-    """What a design of the simulated world is worth at every scale, in nats per token."""
-    return float(unit_tree.root.config["quality"] or 0.0)
+def genes_of(unit_tree: UnitTree) -> Genes:
+    """The genes of a simulated design."""
+    return tuple(int(gene) for gene in str(unit_tree.root.config["genes"]).split())
 
 
 def run_design(request: dict[str, Any], context: object) -> dict[str, Any]:
     """The simulated designer; an engine function."""
     asked = DesignRequest.model_validate(request)
     rng = np.random.default_rng(asked.seed)
-    if rng.random() < WORLD.abandoned:
-        attempt = Attempt(structure_hash="", ok=False, findings=())
-        return DesignOutcome(status="abandoned", attempts=(attempt,), seconds=0.0).model_dump(mode="json")
-    parents = [parent.unit_tree for parent in asked.parents]
-    quality = float(np.mean([true_quality(tree) for tree in parents])) if parents else -WORLD.spread
-    mixers = [next(iter(tree.units.values())).name for tree in parents] or list(_MIXERS)
-    tree = simulated_tree(
-        str(rng.choice(mixers)), quality + quality_step(rng), variant=int(rng.integers(2**31))
-    )
-    proposal = Proposal(
-        title="a simulated design", summary="", changes=(), operator=asked.operator, path="", papers=()
-    )
-    return DesignOutcome(
-        status="valid", proposal=proposal, unit_tree=tree, structure_hash=tree.structure_hash, sizes={},
-        attempts=(Attempt(structure_hash=tree.structure_hash, ok=True, findings=()),), seconds=0.0,
-    ).model_dump(mode="json")  # fmt: skip
-
-
-def quality_step(rng: np.random.Generator, world: World = WORLD) -> float:
-    """How much better a child is than its parents."""
-    kind, size = rng.random(), abs(rng.standard_normal())
-    if kind < world.hit_rate:
-        return float(world.step_up * size)
-    if kind < world.hit_rate + world.broken:
-        return float(-10 * world.step_down * size)
-    return float(-world.step_down * size)
+    parents = tuple(genes_of(parent.unit_tree) for parent in asked.parents)
+    attempts: list[Attempt] = []
+    for _ in range(asked.limits.max_attempts):
+        tree = simulated_tree(WORLD.landscape.child(parents, rng))
+        good = tree.structure_hash not in asked.avoid and rng.random() >= WORLD.abandoned**0.25
+        attempts.append(Attempt(structure_hash=tree.structure_hash, ok=good))
+        if good:
+            proposal = Proposal(title="a simulated design", summary="", operator=asked.operator)
+            return DesignOutcome(
+                status="valid", proposal=proposal, unit_tree=tree, structure_hash=tree.structure_hash,
+                attempts=tuple(attempts),
+            ).model_dump(mode="json")  # fmt: skip
+    return DesignOutcome(status="abandoned", attempts=tuple(attempts)).model_dump(mode="json")
 
 
 # -- verifications
@@ -172,7 +153,7 @@ def simulated_loss(unit_tree: UnitTree, scale: str, seed: int | None) -> float:
     shift = WORLD.shift * float(draw(0, structure, scale, "shift").standard_normal())
     noise = 0.0 if seed is None else float(draw(0, structure, scale, seed, "noise").standard_normal())
     level = WORLD.level - WORLD.level_step * math.log10(million / 0.1)
-    return level - true_quality(unit_tree) - shift + WORLD.noise * noise
+    return level - WORLD.landscape.quality(genes_of(unit_tree)) - shift + WORLD.noise * noise
 
 
 def draw(seed: int, *names: str | int) -> np.random.Generator:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from model_discovery.config import CampaignConfig, load_config
 from model_discovery.evolution import make_leaderboard, selector_names
+from model_discovery.evolution.landscape import Landscape
 from model_discovery.evolution.openings import Openings, Phase
 from model_discovery.evolution.policy import DesignStep, RunStep, decide
 from model_discovery.evolution.rehearsal import Rehearsal
@@ -132,7 +133,7 @@ def test_no_design_ever_comes_to_an_end() -> None:
 
 def test_patience_stops_designing() -> None:
     config = small_config(budget={"designs": 60, "runs": {"0.1M": 90, "0.4M": 9}, "patience": 5})
-    done = Rehearsal(config, World(hit_rate=0.0)).run()
+    done = Rehearsal(config, World(landscape=Landscape(human_steps=400))).run()
     assert done.state.patience_lost
     assert done.state.budgets.designs.used < 20
 
