@@ -60,18 +60,28 @@ def watching(model: nn.Module, on_call: OnCall) -> Iterator[None]:
 
 @contextmanager
 def scaled_inputs(model: nn.Module, factor: float) -> Iterator[None]:
-    """Multiply what every unit but blocks and norms receives: what a norm's gain may grow to."""
+    """Multiply what mixers receive, as a norm's gain may come to do; once, not again inside of them."""
 
     def hook(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return (factor * args[0], *args[1:])
 
-    inner = [unit for _, unit in units(model) if unit.role not in ("block", "norm")]
-    handles = [unit.register_forward_pre_hook(hook) for unit in inner]
+    handles = [unit.register_forward_pre_hook(hook) for unit in _outermost(model)]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _outermost(model: nn.Module) -> list[GAU]:
+    """Mixers that are in no other mixer."""
+    found: list[GAU] = []
+    inside: set[nn.Module] = set()
+    for _, unit in units(model):
+        if unit.role not in ("block", "norm") and unit not in inside:
+            found.append(unit)
+            inside |= set(unit.modules())
+    return found
 
 
 def record(model: nn.Module, run: Run) -> list[UnitCall]:

@@ -13,8 +13,8 @@ from model_discovery.checks.report import Finding
 from model_discovery.checks.subject import Subject, states, trainable
 
 INPUT_SCALES = (0.1, 1.0, 10.0)
-UNIT_SCALE = 30.0
-"""What a norm's gain may grow to, and with it the input of the units behind it."""
+MIXER_SCALE = 30.0
+"""What a norm's gain may grow to, and with it the input of the mixer behind it."""
 
 BFLOAT16_LIMIT = 0.25
 DEPTH = 16
@@ -26,12 +26,12 @@ LONGEST = 1024
 def check_stability(subject: Subject) -> list[Finding]:
     """Run forward and backward where small mistakes become NaN.
 
-    Inputs of size 0.1, 1 and 10; thirty times the input of every single unit; twice the context and at least
+    Inputs of size 0.1, 1 and 10; thirty times the input of every mixer; twice the context and at least
     1,024 tokens; bf16 autocast, finite and within 0.25 of float32 (median over tokens of the relative
     difference of what the blocks add); bf16 weights, finite; 16 blocks, over which the residual stream may
     grow to 50 times its size at most, and must not vanish.
     """
-    for check in (_input_scales, _unit_scale, _long, _bfloat16, _depth):
+    for check in (_input_scales, _mixer_scale, _long, _bfloat16, _depth):
         for finding in check(subject):
             return [finding]
     return []
@@ -43,11 +43,11 @@ def _input_scales(subject: Subject) -> Iterator[Finding]:
         yield from _finite(subject.stirred, x, f"inputs of size {scale:g}", nullcontext)
 
 
-def _unit_scale(subject: Subject) -> Iterator[Finding]:
+def _mixer_scale(subject: Subject) -> Iterator[Finding]:
     def scaled() -> AbstractContextManager[None]:
-        return scaled_inputs(subject.stirred, UNIT_SCALE)
+        return scaled_inputs(subject.stirred, MIXER_SCALE)
 
-    situation = f"inputs of every unit {UNIT_SCALE:g} times larger"
+    situation = f"inputs of every mixer {MIXER_SCALE:g} times larger"
     yield from _finite(subject.stirred, subject.inputs(2, 96, "scale"), situation, scaled)
 
 
