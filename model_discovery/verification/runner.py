@@ -29,8 +29,8 @@ _FREE_MB = 64  # less on the disk than this, and the disk is at fault, not the d
 
 # Of one core: seconds a token of training takes a plain Transformer, by parameters and vocabulary.
 _SECONDS_A_TOKEN, _A_PARAMETER, _A_WORD = 1.5e-5, 1.4e-10, 7e-9
-_SLACK = 8.0  # how many times slower a design or a machine may be
-_START_SECONDS = 60.0
+_SLACK = 6.0  # how many times slower a design or a machine may be
+_START_SECONDS = 30.0
 
 A = TypeVar("A", bound=BaseModel)
 
