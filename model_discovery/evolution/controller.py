@@ -247,6 +247,7 @@ class Controller:
         if value is None:
             self.tree.finish_job(row.id, state="failed", result=None, error=error, seconds=result.seconds)
         pending.finished, pending.result, pending.error = True, value, error
+        self._tell("kept", {"job": pending.number, "failed": value is None, "seconds": result.seconds})
 
     def _lost(self, pending: Pending, error: str) -> None:
         """A worker died with the job: once more, then set it aside."""

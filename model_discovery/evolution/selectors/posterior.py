@@ -38,8 +38,8 @@ class PosteriorSelector:
     """
 
     name: str = "posterior"
-    use_weight: float = 0.3
-    rarity_weight: float = 0.3
+    use_weight: float = 0.2
+    rarity_weight: float = 0.2
 
     def parents(self, view: View, pool: Indices, k: int, rng: np.random.Generator) -> Choice:
         belief = view.posterior
