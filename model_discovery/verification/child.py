@@ -110,7 +110,10 @@ def score_rows(model: torch.nn.Module, rows: list[list[int]], starts: list[int])
     logits = model(ids[:, :-1]).logits.float()
     losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
     sums = -torch.where(counts, losses, 0.0).double().sum(dim=1)
-    greedy = ((logits.argmax(dim=-1) == targets) | ~counts).all(dim=1)
+    first = logits.gather(2, targets[:, :, None])[:, :, 0] == logits.amax(
+        dim=-1
+    )  # argmax is ten times slower
+    greedy = (first | ~counts).all(dim=1)
     return {"sums": sums.tolist(), "greedy": greedy.tolist()}
 
 
