@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from model_discovery.config import CampaignConfig
-from model_discovery.system.progress import Display
+from model_discovery.system.progress import Display, program
 
 if TYPE_CHECKING:
     from model_discovery.evolution import CampaignEvent
@@ -102,4 +102,4 @@ class Narrator:
         self._line(f"{escape(data['reason'])}: {waiting}")
 
     def _stopped(self, data: dict[str, Any]) -> None:
-        self._line(f"stopped; go on with: model-discovery discover --resume {self._campaign}{self._options}")
+        self._line(f"stopped; go on with: {program()} discover --resume {self._campaign}{self._options}")

@@ -1,6 +1,10 @@
 """What a person sees while work runs: a line for each thing done, a bar for each thing under way."""
 
+import os
+import shutil
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +23,14 @@ def make_console(*, quiet: bool = False) -> "Console":
     if not (console.is_terminal or console.is_jupyter):
         console = Console(quiet=quiet, highlight=False, width=_WIDE)
     return console
+
+
+def program() -> str:
+    """How the command line is called here: by its name where the shell finds it, else by its path."""
+    script = Path(sys.executable).parent / "model-discovery"
+    if shutil.which("model-discovery") or not script.exists():
+        return "model-discovery"
+    return os.path.relpath(script)
 
 
 class Display:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_discovery.errors import UserError
-from model_discovery.system.progress import make_console
+from model_discovery.system.progress import make_console, program
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -145,12 +145,12 @@ class DiscoveryResult:
     def commands(self) -> dict[str, str]:
         """What to type next."""
         name = self.best.name if self.best else "DESIGN"
-        more = {"look": f"model-discovery tree show {name} -c {self.campaign}{self._options}"}
+        where = f"-c {self.campaign}{self._options}"
+        more = {"look": f"{program()} tree show {name} {where}"}
         if self.best:
-            more["compare"] = f"model-discovery tree diff {name} -c {self.campaign}{self._options}"
-            more["export"] = f"model-discovery export {name} {name}.py -c {self.campaign}{self._options}"
-        if self.state == "stopped":
-            more["resume"] = f"model-discovery discover --resume {self.campaign}{self._options}"
+            more["compare"] = f"{program()} tree diff {name} {where}"
+            more["export"] = f"{program()} export {name} {name}.py {where}"
+        more["resume"] = f"{program()} discover --resume {self.campaign}{self._options}"
         return more
 
     def export(self, path: str | Path, format: str = "torch") -> Path:
