@@ -15,7 +15,7 @@ from model_discovery.blocks.scales import get_scale
 from model_discovery.errors import UserError, unknown
 from model_discovery.verification.text_corpus import checksum_corpus
 
-GRAMMAR_VERSION = 2
+GRAMMAR_VERSION = 3
 BPE_CHANGE_AT = 1_500_000
 
 
@@ -155,6 +155,7 @@ class Recipe(_Frozen):
 _SHORT_BATCHES = {"0.1M": 512, "0.4M": 512, "1.5M": 1024, "5M": 2048}
 _SHORT_RATES = {"0.1M": 8e-3, "0.4M": 5e-3, "1.5M": 3e-3, "5M": 1.5e-3}
 _LONG_BATCHES = {"0.1M": 1024, "0.4M": 1024, "1.5M": 2048, "5M": 4096}
+_LONG_RATES = {"0.1M": 6e-3, "0.4M": 4e-3, "1.5M": 3e-3, "5M": 1.5e-3}
 
 
 def get_recipe(
@@ -212,6 +213,7 @@ def _text_recipe(corpus: str | Path | None) -> Recipe:
         tokenizer="bpe",
         tokens={"0.1M": 1_000_000, "0.4M": 2_000_000, "1.5M": 6_000_000, "5M": 15_000_000},
         batch_tokens=_LONG_BATCHES,
+        learning_rates=_LONG_RATES,
     )
 
 

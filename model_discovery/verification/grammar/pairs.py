@@ -37,7 +37,7 @@ PHENOMENA = (
     Phenomenon("filler_gap", reference.filler_gap),
     Phenomenon("object_selection", reference.selection),
     Phenomenon("recall_repeated", reference.recall_repeated),
-    Phenomenon("recall_bound", reference.recall_bound, min_scale="1.5M"),
+    Phenomenon("recall_answer", reference.recall_answer, min_scale="1.5M"),
 )
 
 

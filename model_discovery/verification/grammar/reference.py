@@ -9,7 +9,7 @@ from model_discovery.verification.grammar.agreement import (
     noun_form,
     unheard,
 )
-from model_discovery.verification.grammar.documents import make_cast
+from model_discovery.verification.grammar.documents import make_cast, tell_mood
 from model_discovery.verification.grammar.lexicon import FEMININE, MASCULINE, Noun
 from model_discovery.verification.grammar.phrases import (
     OBJECT_PRONOUN,
@@ -18,10 +18,8 @@ from model_discovery.verification.grammar.phrases import (
     REFLEXIVE,
     TITLE,
     Speaker,
-    Subject,
 )
 from model_discovery.verification.grammar.sampling import pick
-from model_discovery.verification.grammar.sentences import NOBODY
 
 OTHER = {MASCULINE: FEMININE, FEMININE: MASCULINE}
 
@@ -166,13 +164,13 @@ def recall_repeated(s: Speaker) -> Pair:
     return finish(s, one.name.text, stranger.name.text)
 
 
-def recall_bound(s: Speaker) -> Pair:
-    """*Mira the baker … Tomo the poet … Mira the baker / poet*: the role that belongs to the name."""
-    mira, tomo = make_cast(s, 2)
+def recall_answer(s: Speaker) -> Pair:
+    """*Mira the baker is happy . Tomo the poet is rude . who is the baker ? Mira / Tomo*, or a stranger."""
+    mira, tomo, stranger = make_cast(s, 3)
     for person in (mira, tomo) if coin(s) else (tomo, mira):
-        s.out += (person.name.text, "the", person.role.singular)
-        s.predicate(Subject(NOBODY, False, person.name.gender, "person"), 0)
+        tell_mood(s, person)
+    if coin(s):
+        s.predicate(s.noun_phrase("person", 0), 0)
         s.out.append(".")
-    s.out += (mira.name.text, "the")
-    tail = (s.tables.intransitive.draw(s.draw).singular, ".")
-    return finish(s, mira.role.singular, tomo.role.singular, tail=tail)
+    s.out += ("who", "is", "the", mira.role.singular, "?")
+    return finish(s, mira.name.text, (tomo if coin(s) else stranger).name.text)
