@@ -161,7 +161,7 @@ def check(
     import tempfile
 
     from model_discovery.blocks import get_scale
-    from model_discovery.checks import check_file
+    from model_discovery.checks import PRELOAD, check_file
     from model_discovery.config import Settings
     from model_discovery.sandbox import Sandbox
 
@@ -171,7 +171,7 @@ def check(
     root = folder_or_error(Settings().ckpt_dir / "check").resolve()
     with (
         tempfile.TemporaryDirectory(dir=root) as folder,
-        Sandbox(writable=Path(folder), level=level) as sandbox,
+        Sandbox(writable=Path(folder), level=level, preload=PRELOAD) as sandbox,
     ):
         return check_file(file, sandbox, folder=Path(folder), scales=names)
 
