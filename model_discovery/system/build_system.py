@@ -122,14 +122,13 @@ class BuildSystem:
     def resume(self, name: str) -> "DiscoveryResult":
         """Go on with a campaign that was stopped or killed, under the configuration it was begun with."""
         from model_discovery.blocks.seed_designs import seed_designs
-        from model_discovery.evolution.campaigns import add_seed_designs
+        from model_discovery.evolution import resume_campaign
 
         with _open(self.db, create=False) as tree:
-            campaign = tree.campaign(name)
-            config = parse_config(campaign.config)
+            config = parse_config(tree.campaign(name).config)
             recipe = _checked_recipe(config)
-            with tree.campaign_lock(campaign.name):
-                add_seed_designs(tree, campaign.id, config, seed_designs())
+            with tree.campaign_lock(name):
+                campaign = resume_campaign(tree, name, seed_designs())
             return self._run(tree, campaign, config, recipe)
 
     def plan(self) -> str:
