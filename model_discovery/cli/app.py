@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from model_discovery.cli import baselines, blocks, design, discover, inspect, plot, tree
+from model_discovery.cli import baselines, blocks, data, design, discover, inspect, plot, tree
 
 app = typer.Typer(
     name="model-discovery",
@@ -42,4 +42,4 @@ app.add_typer(blocks.app, name="blocks")
 app.add_typer(design.app, name="design")
 app.add_typer(baselines.app, name="baselines")
 app.add_typer(plot.app, name="plot")
-app.add_typer(inspect.data_app, name="data")
+app.add_typer(data.app, name="data")

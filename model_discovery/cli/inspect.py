@@ -1,4 +1,4 @@
-"""Commands about one design or one machine: verify, check, export, doctor, data prepare."""
+"""Commands about one design or one machine: verify, check, export, doctor."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,9 +20,7 @@ from model_discovery.cli.options import (
     Workers,
     print_json,
 )
-from model_discovery.errors import EXIT_BAD_INPUT, EXIT_FAILED, UserError
-
-data_app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
+from model_discovery.errors import EXIT_BAD_INPUT, EXIT_FAILED
 
 
 def verify(
@@ -143,19 +141,3 @@ def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
         print_json([vars(finding) for finding in findings])
     else:
         examination.print_findings(findings)
-
-
-@data_app.command("prepare")
-def prepare(
-    recipe: Annotated[str, typer.Argument(help="grammar or text.")] = "grammar",
-    scale: Annotated[list[str] | None, typer.Option(help="Prepare for this scale; may be repeated.")] = None,
-    corpus: Corpus = None,
-    debug: Debug = False,
-) -> None:
-    """Make a recipe's token streams; what cannot be had here is named with how to get it."""
-    from model_discovery.system.data import prepare_data
-
-    if recipe == "text" and corpus is None:
-        raise UserError("The text recipe needs your text.", hint="add --corpus FOLDER_OR_FILE")
-    for line in prepare_data(recipe, scales=tuple(scale or ("0.1M", "0.4M")), corpus=corpus):
-        typer.echo(line)
