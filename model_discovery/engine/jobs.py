@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar, cast
 
 T = TypeVar("T")
 Json = dict[str, Any]
-JobStatus = Literal["done", "failed", "lost"]
+JobStatus = Literal["done", "failed", "refused", "lost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,10 @@ class JobProgress:
 class JobResult:
     """The end of a job.
 
-    ``done`` has the ``value``; ``failed``: the function raised, or returned no JSON object; ``lost``: its
-    worker died. ``error`` is one line, ``traceback`` the rest (of a lost job: the end of its output).
+    ``done`` has the ``value``; ``failed``: the function raised, or returned no JSON object; ``refused``: it
+    raised `UserError`, or its folder cannot be written, so the reader has something to mend before it can
+    be done; ``lost``: its worker died. ``error`` is one line, ``traceback`` the rest (of a lost job: the end
+    of its output).
     """
 
     id: int

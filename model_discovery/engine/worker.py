@@ -74,8 +74,7 @@ def _run(message: Json, threads: int, connection: "Connection[Any, Any]", resour
     answer: Json = {"status": "done", "value": None, "error": "", "traceback": ""}
     try:
         folder = Path(message["folder"])
-        folder.mkdir(parents=True, exist_ok=True)
-        with output_to(folder / LOG_NAME):
+        with output_to(_open_log(folder)):
             context = JobContext(folder, threads, send=send, resources=resources)
             answer["value"] = _call(message["function"], message["request"], context)
         return dump_json({**answer, "seconds": time.monotonic() - started})
@@ -109,16 +108,27 @@ def _fail(answer: Json, error: BaseException, resources: Resources) -> None:
     told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     line = " ".join(told.split())
     trace = "".join(traceback.format_exception(error))
-    answer |= {"status": "failed", "value": None, "error": line, "traceback": trace}
+    status = "refused" if isinstance(error, UserError) else "failed"
+    answer |= {"status": status, "value": None, "error": line, "traceback": trace}
     if not isinstance(error, UserError):
         resources.close()
 
 
+def _open_log(folder: Path) -> int:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.open(folder / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise UserError(
+            f"The folder of a job, {folder}, cannot be written: {error.strerror}.",
+            hint="free some space or mend its rights",
+        ) from error
+
+
 @contextmanager
-def output_to(path: Path) -> Iterator[None]:
-    """Append to a file what this process and its children write to their output meanwhile."""
+def output_to(log: int) -> Iterator[None]:
+    """Write to a descriptor what this process and its children write to their output; closed at the end."""
     kept = [os.dup(1), os.dup(2)]
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
         os.dup2(log, 1)
         os.dup2(log, 2)

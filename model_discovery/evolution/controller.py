@@ -18,7 +18,7 @@ from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.config import CampaignConfig
 from model_discovery.design_tree import CampaignRow, DesignTree, JobRow, NewDecision
 from model_discovery.engine import Job, JobProgress, JobResult
-from model_discovery.errors import UserError
+from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.evolution import recording, resume
 from model_discovery.evolution.policy import Decision, DesignStep, RunStep, decide
 from model_discovery.evolution.requests import RequestMaker
@@ -138,7 +138,8 @@ class Controller:
         ------
         UserError
             Another process has the campaign; the recipe is not the one of its earlier runs; the disk is
-            full or the tree cannot be written. What was recorded stays, and a resume goes on from there.
+            full or the tree cannot be written; a worker met a fault of the machine. What was recorded stays,
+            and a resume goes on from there.
         """
         with self.tree.campaign_lock(self.campaign.name):
             self._open()
@@ -220,14 +221,28 @@ class Controller:
 
     def _collect(self, timeout: float) -> None:
         """Keep whatever workers have finished, at once and in any order."""
+        refused: UserError | None = None
         for message in self._engine.wait(timeout):
             pending = self._by_job.get(message.id)
             if pending is None:
                 continue
             if isinstance(message, JobProgress):
                 self._tell("progress", {"job": pending.number, **message.fields})
+            elif message.status == "refused":
+                refused = refused or self._refusal(pending, message.error)
             else:
                 self._keep(pending, message)
+        if refused is not None:
+            raise refused
+
+    def _refusal(self, pending: Pending, error: str) -> UserError:
+        """A worker met what only the reader can mend: no result of the design, which waits for a resume."""
+        assert pending.job is not None
+        return UserError(
+            f"Job {pending.number} ({pending.job.kind}) could not be done: {error}",
+            hint=f"mend that, then go on with --resume {self.campaign.name}; it counts as no result",
+            exit_code=EXIT_FAILED,
+        )
 
     def _keep(self, pending: Pending, result: JobResult) -> None:
         row = pending.job

@@ -20,6 +20,7 @@ from model_discovery.blocks.unit_data import ConfigField, Node, Unit
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.designers.requests import Attempt, DesignOutcome, DesignRequest, Proposal
 from model_discovery.engine import Job, JobProgress, JobResult
+from model_discovery.errors import UserError
 from model_discovery.evolution.controller import WorkFunctions
 from model_discovery.evolution.landscape import Genes, Landscape
 from model_discovery.seeds import derive
@@ -210,6 +211,8 @@ class InlineEngine:
         function = getattr(importlib.import_module(module), name)
         try:
             value = function(job.request, None)
+        except UserError as error:
+            return JobResult(job.id, "refused", None, str(error), traceback="", seconds=0.0)
         except Exception as error:  # the boundary that a worker process is elsewhere: recorded and named
             message = f"{type(error).__name__}: {error}"
             return JobResult(id=job.id, status="failed", value=None, error=message, traceback="", seconds=0.0)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from model_discovery.engine import Job, JobProgress, JobResult, LocalEngine
+from model_discovery.engine.worker import LOG_NAME
 from model_discovery.errors import UserError
 
 
@@ -98,16 +99,16 @@ def test_output_goes_to_the_job_folder(runner: Runner, capfd: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("kind", "error"),
+    ("kind", "status", "error"),
     [
-        ("user", "The corpus is empty. (give a folder with text)"),
-        ("exit", "SystemExit: 3"),
-        ("value", "ValueError: two lines"),
+        ("user", "refused", "The corpus is empty. (give a folder with text)"),
+        ("exit", "failed", "SystemExit: 3"),
+        ("value", "failed", "ValueError: two lines"),
     ],
 )
-def test_failure_is_one_line_and_a_traceback(runner: Runner, kind: str, error: str) -> None:
+def test_failure_is_one_line_and_a_traceback(runner: Runner, kind: str, status: str, error: str) -> None:
     result = runner.run("fail", kind=kind)
-    assert (result.status, result.value, result.error) == ("failed", None, error)
+    assert (result.status, result.value, result.error) == (status, None, error)
     assert "engine_work.py" in result.traceback
 
 
@@ -140,10 +141,16 @@ def test_request_that_is_no_json_is_refused_at_once(shared: LocalEngine, tmp_pat
     assert shared.unfinished == 0
 
 
-def test_folder_that_cannot_be_made_fails_the_job(shared: LocalEngine, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_written_is_no_failure_of_the_work(shared: LocalEngine, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    shared.submit(Job(5, "engine_work:echo", {}, tmp_path / "file" / "job"))
-    assert "NotADirectoryError" in Runner(shared, tmp_path).result().error
+    (tmp_path / "folder" / LOG_NAME).mkdir(parents=True)
+    for folder, why in (
+        (tmp_path / "file" / "job", "Not a directory"),
+        (tmp_path / "folder", "Is a directory"),
+    ):
+        shared.submit(Job(5, "engine_work:echo", {}, folder))
+        result = Runner(shared, tmp_path).result()
+        assert (result.status, f"{folder}, cannot be written: {why}" in result.error) == ("refused", True)
 
 
 def test_resources_live_as_long_as_the_worker(tmp_path: Path) -> None:
@@ -152,7 +159,7 @@ def test_resources_live_as_long_as_the_worker(tmp_path: Path) -> None:
         runner = Runner(engine, tmp_path)
         assert runner.run("keep", path=str(path)).value == {"uses": 1}
         assert runner.run("keep", path=str(path)).value == {"uses": 2}
-        assert runner.run("keep", path=str(path), fail="user").status == "failed"
+        assert runner.run("keep", path=str(path), fail="user").status == "refused"
         assert not path.exists()
         assert runner.run("keep", path=str(path)).value == {"uses": 4}
         assert runner.run("keep", path=str(path), fail="hard").status == "failed"

@@ -218,6 +218,34 @@ def repeating(request: dict[str, Any], context: object) -> dict[str, Any]:
     return simulator.run_design({**request, "seed": 5}, context)
 
 
+BREAKAGE = "MODEL_DISCOVERY_TEST_BREAKAGE"
+
+
+def breakable(request: dict[str, Any], context: object) -> dict[str, Any]:
+    """Work on a machine that is broken as long as the environment says so."""
+    if os.environ.get(BREAKAGE) in request.get("design", request.get("operator", "")):
+        raise UserError("The sandbox could not start.", hint="mend it")
+    return (simulator.run_verify if "scale" in request else simulator.run_design)(request, context)
+
+
+@pytest.mark.parametrize("where", ["human_2", "mutation"])
+def test_a_fault_of_the_machine_is_no_result(
+    where: str, reference: Sitting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    functions = WorkFunctions(design="test_campaign:breakable", verify="test_campaign:breakable")
+    with DesignTree(tmp_path / "tree.db") as tree:
+        row = begin(tree, CONFIG)
+        monkeypatch.setenv(BREAKAGE, where)
+        for _ in range(2):
+            with pytest.raises(UserError, match=r"could not start\. .*--resume") as caught:
+                sit(tree, tmp_path, functions=functions)
+            assert caught.value.exit_code == 1 and tree.campaign(NAME).state == "stopped"
+            assert {run.status for run in tree.verifications(row.id)} <= {"ok"}
+            assert not [event for event in tree.events(row.id) if event.kind == "fruitless"]
+        monkeypatch.setenv(BREAKAGE, "nothing")
+        assert sit(tree, tmp_path, functions=functions).ending == reference.ending
+
+
 def test_work_that_always_fails_ends_with_reasons(tmp_path: Path) -> None:
     functions = WorkFunctions(design="test_campaign:broken", verify="test_campaign:broken")
     done = whole_campaign(tmp_path, CONFIG, functions=functions)
