@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from model_discovery.verification.encoding import Encoder
+from model_discovery.verification.item_sets import PairSet
 from model_discovery.verification.metrics import get_metric
 from model_discovery.verification.report import Score
-from model_discovery.verification.suites import PairSet
 from model_discovery.verification.tokenizers import SEPARATOR_ID, load_tokenizer
 
 if TYPE_CHECKING:
-    from model_discovery.verification.tasks import Scorer
+    from model_discovery.verification.encoding import Scorer
 
 
 def score_sets(
@@ -32,9 +33,10 @@ def score_sets(
     """
     if not sets:
         return {}
-    from model_discovery.verification.tasks import PairModel, run_tasks
+    from model_discovery.verification.tasks import ServedLM, run_tasks
 
-    model = PairModel(scorer, load_tokenizer(tokenizer), separator=SEPARATOR_ID, max_length=max_length)
+    encoder = tokenizer_encoder(tokenizer, max_length)
+    model = ServedLM(scorer, encoder)
     by_suite: dict[str, list[Score]] = {}
     scores: dict[str, Score] = {}
     for (suite, name), (value, stderr, n) in run_tasks(model, sets).items():
@@ -42,6 +44,14 @@ def score_sets(
         by_suite.setdefault(suite, []).append(score)
         scores[f"{suite}/{name}"] = score
     return {suite: _mean(parts) for suite, parts in by_suite.items()} | scores
+
+
+def tokenizer_encoder(tokenizer: Path, max_length: int) -> Encoder:
+    """How the texts of suites become rows for a model of this tokenizer that reads ``max_length`` tokens."""
+    loaded = load_tokenizer(tokenizer)
+    return Encoder(
+        lambda text: list(loaded.encode(text, add_special_tokens=False).ids), SEPARATOR_ID, max_length
+    )
 
 
 def _mean(parts: Sequence[Score]) -> Score:

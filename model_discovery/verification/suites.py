@@ -3,30 +3,19 @@
 A pair is a good and a bad sentence; a model is right when it finds the good one more likely.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from model_discovery.blocks.scales import get_scale
 from model_discovery.errors import UserError, nearest, unknown
-from model_discovery.verification.blimp_sets import BLIMP_SETS
+from model_discovery.verification.blimp_sets import BLIMP_PHENOMENA, BLIMP_SETS
+from model_discovery.verification.item_sets import BAD, GOOD, PairSet, read_rows
 
 if TYPE_CHECKING:
     from model_discovery.verification.recipes import Recipe
-
-GOOD, BAD = "sentence_good", "sentence_bad"
-
-
-@dataclass(frozen=True)
-class PairSet:
-    """One set of a suite: ``pairs`` are ``(good, bad)``; ``blimp`` has 67 of a thousand each."""
-
-    suite: str
-    name: str
-    pairs: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -113,7 +102,8 @@ def _load_blimp(source: SuiteSource) -> list[PairSet]:
     sets = []
     for name in BLIMP_SETS:
         rows = read_rows(folder / f"{name}.jsonl", (GOOD, BAD))
-        sets.append(PairSet("blimp", name, tuple((row[GOOD], row[BAD]) for row in rows)))
+        pairs = tuple((row[GOOD], row[BAD]) for row in rows)
+        sets.append(PairSet("blimp", name, pairs, BLIMP_PHENOMENA[name]))
     return sets
 
 
@@ -141,39 +131,6 @@ def _blimp_folder(folder: Path | None) -> Path:
             hint=hint,
         )
     return folder
-
-
-def read_rows(file: Path, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Objects of a JSONL file, each with sentences in ``columns``; ``UserError`` with the line otherwise."""
-    count = 0
-    try:
-        with file.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                yield _row(line, f"{file}, line {number}", columns)
-                count += 1
-    except OSError as error:
-        raise UserError(f"Cannot read {file}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file} is not UTF-8 text.") from error
-    if not count:
-        raise UserError(f"{file} has no rows.")
-
-
-def _row(line: str, where: str, columns: tuple[str, ...]) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise UserError(f"{where} is not JSON.") from error
-    if not isinstance(row, dict):
-        raise UserError(f"{where} is not an object.")
-    for column in columns:
-        if column not in row:
-            raise UserError(f"{where} has no column '{column}'.{nearest(column, row)}")
-        if not isinstance(row[column], str) or not row[column].strip():
-            raise UserError(f"{where}: '{column}' is not a sentence.")
-    return row
 
 
 SUITES: Mapping[str, Suite] = MappingProxyType(

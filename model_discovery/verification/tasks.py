@@ -9,11 +9,11 @@ import io
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from model_discovery.errors import UserError
-from model_discovery.verification.suites import BAD, GOOD, PairSet
+from model_discovery.verification.encoding import Answer, Encoder, Plan, Scorer, Texts, ask
+from model_discovery.verification.item_sets import BAD, GOOD, PairSet
 
 # Nothing is ever fetched; the constants of these libraries are read when they are imported, which is next.
 for _name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
@@ -22,81 +22,38 @@ for _name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
 import lm_eval.evaluator  # noqa: E402
 from datasets import Dataset  # noqa: E402
 from lm_eval.api.instance import Instance  # noqa: E402
-from lm_eval.api.model import TemplateLM  # noqa: E402
+from lm_eval.api.model import LM  # noqa: E402
 from lm_eval.api.task import ConfigurableTask  # noqa: E402
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+Planner = Callable[[Texts], Plan]
 
-BATCH_TOKENS = 1024
 PORTION_PAIRS = 10_000
-
-
-@dataclass(frozen=True)
-class ScoreBatch:
-    """Token rows to be scored together; row ``i`` counts from ``starts[i]`` (at least 1) on."""
-
-    rows: tuple[tuple[int, ...], ...]
-    starts: tuple[int, ...]
-
-
-Answer = tuple[float, bool]
-"""Log-likelihood in nats of the tokens that count, and whether each was the model's first choice."""
-
-Scorer = Callable[[ScoreBatch], Sequence[Answer]]
 
 Figures = tuple[float, float | None, int]
 """Accuracy, its standard error, items."""
 
 
-class PairModel(TemplateLM):  # type: ignore[misc]
-    """lm-eval's view of a model: texts are encoded here, batches of tokens go to ``scorer``.
+class ServedLM(LM):  # type: ignore[misc]
+    """lm-eval's view of a model: texts become token rows by ``planner``, whose batches go to ``scorer``.
 
     Parameters
     ----------
     scorer
         Answers for one batch, in its order.
-    tokenizer
-        Of the recipe.
-    separator
-        Token that stands before a document; what a text without context is conditioned on.
-    max_length
-        Tokens of a row at most; longer ones lose their beginning.
+    encoder
+        Of the recipe's tokenizer.
+    planner
+        `Encoder.plan`, or something that remembers what it gave.
     """
 
-    def __init__(self, scorer: Scorer, tokenizer: "Tokenizer", *, separator: int, max_length: int) -> None:
+    def __init__(self, scorer: Scorer, encoder: Encoder, planner: Planner | None = None) -> None:
         super().__init__()
         self._scorer = scorer
-        self._encoder = tokenizer
-        self._separator = separator
-        self._max_length = max_length
-
-    @property
-    def eot_token_id(self) -> int:
-        return self._separator
-
-    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
-        return list(self._encoder.encode(string, add_special_tokens=False).ids)
+        self._encoder = encoder
+        self._plan = planner or encoder.plan
 
     def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = True) -> list[Answer]:
-        return list(super().loglikelihood(requests, disable_tqdm=True))
-
-    def _loglikelihood_tokens(
-        self, requests: list[tuple[tuple[str, str], list[int], list[int]]], **_: Any
-    ) -> list[Answer]:
-        wanted = [self._row(context, continuation) for _, context, continuation in requests]
-        answers: dict[tuple[tuple[int, ...], int], Answer] = {}
-        for batch in make_batches(wanted):
-            found = self._scorer(batch)
-            answers.update(zip(zip(batch.rows, batch.starts, strict=True), found, strict=True))
-        return [answers[row] for row in wanted]
-
-    def _row(self, context: list[int], continuation: list[int]) -> tuple[tuple[int, ...], int]:
-        if not continuation:
-            raise UserError("An item of a suite has no tokens to score.")
-        row = (*context, *continuation)
-        row = row[-(self._max_length + 1) :]  # the last token is predicted, not read
-        return row, max(1, len(row) - len(continuation))
+        return ask(self._plan([request.args for request in requests]), self._scorer)
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = True) -> list[float]:
         raise UserError("Only tasks that compare continuations can be scored, not whole-text perplexity.")
@@ -105,22 +62,7 @@ class PairModel(TemplateLM):  # type: ignore[misc]
         raise UserError("Only tasks that compare continuations can be scored, not generated text.")
 
 
-def make_batches(
-    rows: Sequence[tuple[tuple[int, ...], int]], batch_tokens: int = BATCH_TOKENS
-) -> list[ScoreBatch]:
-    """Each different row once, the longest first, about ``batch_tokens`` tokens with padding together."""
-    unique = sorted(dict.fromkeys(rows), key=lambda row: (-len(row[0]), row))
-    batches = []
-    first = 0
-    while first < len(unique):
-        size = max(1, batch_tokens // (len(unique[first][0]) - 1))
-        part = unique[first : first + size]
-        batches.append(ScoreBatch(tuple(row for row, _ in part), tuple(start for _, start in part)))
-        first += size
-    return batches
-
-
-def run_tasks(model: PairModel, sets: Sequence[PairSet]) -> dict[tuple[str, str], Figures]:
+def run_tasks(model: ServedLM, sets: Sequence[PairSet]) -> dict[tuple[str, str], Figures]:
     """Run lm-eval, a few sets at a time, which bounds its memory: figures by ``(suite, set)``."""
     _hush()
     figures: dict[tuple[str, str], Figures] = {}

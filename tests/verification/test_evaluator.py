@@ -19,9 +19,11 @@ from model_discovery.blocks import LanguageModel
 from model_discovery.errors import UserError
 from model_discovery.verification.blimp_sets import BLIMP_SETS
 from model_discovery.verification.child import score_rows
-from model_discovery.verification.evaluator import score_sets
-from model_discovery.verification.suites import PairSet, SuiteSource, load_suites
-from model_discovery.verification.tasks import Answer, PairModel, ScoreBatch, make_batches
+from model_discovery.verification.encoding import Answer, Encoder, ScoreBatch, ask, make_batches
+from model_discovery.verification.evaluator import score_sets, tokenizer_encoder
+from model_discovery.verification.item_sets import PairSet
+from model_discovery.verification.suites import SuiteSource, load_suites
+from model_discovery.verification.tasks import ServedLM
 from model_discovery.verification.tokenizers import train_bpe, word_tokenizer
 
 WORDS = [f"w{i}" for i in range(40)]
@@ -125,26 +127,46 @@ def test_batches_hold_each_row_once_within_their_size(rows, size: int) -> None:
     assert lengths == sorted(lengths, reverse=True)
 
 
-class Request:
-    def __init__(self, *args: str) -> None:
-        self.args = args
-
-
 def test_contexts_are_encoded_as_lm_eval_does(tokenizer: Path) -> None:
+    encoder = tokenizer_encoder(tokenizer, max_length=4)
     seen: list[ScoreBatch] = []
 
     def score(batch: ScoreBatch) -> list[Answer]:
         seen.append(batch)
         return [(-1.0, True)] * len(batch.rows)
 
-    lm = PairModel(score, Tokenizer.from_file(str(tokenizer)), separator=0, max_length=4)
-    lm.loglikelihood([Request("w0 w1", " w2"), Request("", " w3 w4"), Request("w0 w1 w2 w3 w4", " w5")])
+    plan = encoder.plan([("w0 w1", " w2"), ("", " w3 w4"), ("w0 w1 w2 w3 w4", " w5")])
+    assert ask(plan, score) == [(-1.0, True)] * 3 and plan.cut == 1
     rows = {pair for batch in seen for pair in zip(batch.rows, batch.starts, strict=True)}
     assert rows == {((2, 3, 4), 2), ((0, 5, 6), 1), ((3, 4, 5, 6, 7), 4)}  # the last lost its beginning
     with pytest.raises(UserError, match="no tokens"):
-        lm.loglikelihood([Request("w0", "")])
-    with pytest.raises(UserError, match="continuations"):
-        lm.generate_until([Request("w0", "")])
+        encoder.plan([("w0", "")])
+
+
+contexts = st.one_of(st.just(""), st.text("ab \n", max_size=8).filter(str.strip))
+
+
+@given(st.lists(st.tuples(contexts, st.text("ab ", min_size=1, max_size=8)), max_size=8))
+def test_pairs_are_encoded_as_lm_eval_does(texts: list[tuple[str, str]]) -> None:
+    """Against lm-eval's own base class, whose answers are here the tokens it made."""
+    from lm_eval.api.model import TemplateLM
+
+    class Mirror(TemplateLM):
+        eot_token_id = 0
+
+        def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: object) -> list[int]:
+            return [1 + len(piece) for piece in string.replace("ab", "a b").split(" ")] if string else []
+
+        def _loglikelihood_tokens(self, requests, **_: object):
+            return [(before, after) for _, before, after in requests]
+
+        loglikelihood_rolling = generate_until = None
+
+    mirror = Mirror()
+    requests = [type("Request", (), {"args": pair})() for pair in texts]
+    expected = mirror.loglikelihood(requests, disable_tqdm=True)
+    encoder = Encoder(mirror.tok_encode, 0, 99)
+    assert [encoder.pair(*pair) for pair in texts] == expected
 
 
 def test_lm_eval_is_light() -> None:
@@ -201,7 +223,7 @@ def test_same_as_lm_evals_own_blimp_tasks(
     monkeypatch.chdir(tmp_path)
     own = Path(lm_eval.__file__).parent / "tasks" / "blimp"
     manager = TaskManager(include_path=str(own), include_defaults=False)
-    lm = PairModel(scorer_of(model), Tokenizer.from_file(str(path)), separator=0, max_length=128)
+    lm = ServedLM(scorer_of(model), tokenizer_encoder(path, 128))
     results = evaluate(lm=lm, task_dict=manager.load([f"blimp_{name}" for name in chosen]))["results"]
     for name in chosen:
         assert ours[f"blimp/{name}"].value == results[f"blimp_{name}"]["acc,none"]

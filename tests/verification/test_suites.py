@@ -9,7 +9,8 @@ import pytest
 from model_discovery.errors import UserError
 from model_discovery.verification import METRICS, check_suites, default_suites, get_metric, get_recipe
 from model_discovery.verification.blimp_sets import BLIMP_SETS
-from model_discovery.verification.suites import PairSet, SuiteSource, load_suites, read_rows
+from model_discovery.verification.item_sets import PairSet, read_rows
+from model_discovery.verification.suites import SuiteSource, load_suites
 
 GRAMMAR = get_recipe("grammar")
 
@@ -50,7 +51,7 @@ def test_blimp_is_read_in_full(tmp_path: Path) -> None:
     check_suites(("blimp",), recipe=GRAMMAR, blimp_dir=folder)
     sets = load_suites(["blimp"], SuiteSource("0.1M", blimp=folder))
     assert [pairs.name for pairs in sets] == list(BLIMP_SETS)
-    assert sets[0] == PairSet("blimp", "adjunct_island", (("Cats sleep.", "Cats sleeps."),))
+    assert sets[0] == PairSet("blimp", "adjunct_island", (("Cats sleep.", "Cats sleeps."),), "island_effects")
 
 
 @pytest.mark.parametrize(
