@@ -54,10 +54,14 @@ class LadderConfig(_Model):
     """Who climbs: after ``k`` runs at a scale ``floor(k * ratio)`` are open at the next.
 
     ``seeds`` is how many seeds a design needs at a scale before it may be called best there (1 unless told).
+    A design's first run at a scale is stopped at a quarter or half of its tokens where its loss is among the
+    worst ``stop_worst`` of all designs there, once ``stop_from`` of them have run; 0 finishes every run.
     """
 
     ratio: float = Field(0.25, gt=0, le=1)
     seeds: dict[str, PositiveInt] = {}
+    stop_worst: float = Field(0.25, ge=0, lt=1)
+    stop_from: int = Field(8, ge=2)
 
 
 class CampaignConfig(_Model):

@@ -10,7 +10,9 @@ from typing import Any, Literal
 Json = dict[str, Any]
 CampaignState = Literal["running", "stopped", "finished", "failed"]
 Origin = Literal["seed", "genetic", "external", "agentic"]
-Status = Literal["proposed", "rejected", "implementing", "abandoned", "valid", "verified", "untrainable"]
+Status = Literal[
+    "proposed", "rejected", "implementing", "abandoned", "valid", "verified", "stopped", "untrainable"
+]
 JobKind = Literal["design", "verify"]
 JobState = Literal["queued", "running", "done", "failed", "set_aside", "applied"]
 

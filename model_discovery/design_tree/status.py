@@ -11,18 +11,19 @@ JOB_STATES: tuple[JobState, ...] = get_args(JobState)
 JOB_KINDS: tuple[JobKind, ...] = get_args(JobKind)
 CAMPAIGN_STATES: tuple[CampaignState, ...] = get_args(CampaignState)
 
-# ``untrainable -> verified``: a run with another seed may train where the first one diverged.
+# ``untrainable -> verified``: a run with another seed may train where the first one diverged, or was stopped.
 NEXT_STATUS: dict[Status, frozenset[Status]] = {
     "proposed": frozenset({"rejected", "implementing"}),
     "rejected": frozenset(),
     "implementing": frozenset({"abandoned", "valid"}),
     "abandoned": frozenset(),
-    "valid": frozenset({"verified", "untrainable"}),
+    "valid": frozenset({"verified", "stopped", "untrainable"}),
     "verified": frozenset(),
+    "stopped": frozenset({"verified"}),
     "untrainable": frozenset({"verified"}),
 }
 # Only evidence makes these, so no design enters with them.
-EARNED: frozenset[Status] = frozenset({"verified", "untrainable"})
+EARNED: frozenset[Status] = frozenset({"verified", "stopped", "untrainable"})
 
 # A running job may start again: the process that ran it before was killed.
 NEXT_JOB_STATE: dict[JobState, frozenset[JobState]] = {

@@ -59,6 +59,7 @@ def new_verification(
 def run_of(row: NewVerification | VerificationRow, scale: int) -> Run:
     """What the loop remembers of a verification; the same from a new row and from a stored one."""
     size = row.cost.get("size") or {}
+    curve = row.environment.get("held_out_curve") or ()
     scores = {
         name: found for name, score in row.scores.items() if "/" not in name and (found := _estimate(score))
     }
@@ -66,6 +67,7 @@ def run_of(row: NewVerification | VerificationRow, scale: int) -> Run:
         scale=scale, seed=row.seed, status=row.status, held_out=_estimate(row.losses.get("held_out")),
         bits_per_byte=_estimate(row.losses.get("bits_per_byte")), scores=scores,
         parameters=size.get("total"), non_embedding=size.get("non_embedding"), tokens=row.cost.get("tokens"),
+        held_out_curve=tuple((int(tokens), float(loss)) for tokens, loss in curve),
     )  # fmt: skip
 
 

@@ -63,16 +63,19 @@ class RequestMaker:
     def verify(self, state: CampaignState, step: RunStep) -> dict[str, Any]:
         """The request for one training and scoring, as JSON."""
         config, design = state.config, state.designs[step.design]
+        scale = state.scales[step.scale]
+        first = step.seed == 0 and not design.baseline
         request = VerifyRequest(
             design=design.name,
             unit_tree=self._unit_tree(design.id),
-            scale=state.scales[step.scale],
+            scale=scale,
             recipe=self.recipe,
             seed=step.seed,
             suites=config.suites,
             data_dir=self._data_dir,
             blimp_dir=config.blimp_dir,
             sandbox=config.sandbox,
+            rungs=state.rung_losses.limits(step.scale, self.recipe.tokens_for(scale)) if first else (),
         )
         return request.model_dump(mode="json")
 

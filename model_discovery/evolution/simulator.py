@@ -53,6 +53,8 @@ class World:
         Probability that a design job brings nothing, and that a design diverges.
     level, level_step
         Loss of an average design at 0.1M, and by how much ten times the parameters lower it.
+    rungs
+        Shares of a training; by how much the loss still falls from there, and how that differs over designs.
     """
 
     landscape: Landscape = _LANDSCAPE
@@ -62,6 +64,11 @@ class World:
     untrainable: float = 0.03
     level: float = 3.2
     level_step: float = 0.25
+    rungs: tuple[tuple[float, float, float], ...] = (
+        (0.25, 0.38, 0.05),
+        (0.5, 0.17, 0.02),
+        (0.75, 0.06, 0.007),
+    )
 
 
 WORLD = World()
@@ -135,6 +142,14 @@ def run_verify(request: dict[str, Any], context: object) -> dict[str, Any]:
             evidence=evidence,
         ).model_dump(mode="json")  # fmt: skip
     loss = simulated_loss(asked.unit_tree, asked.scale, asked.seed)
+    curve = _held_out_curve(structure, asked, tokens, loss)
+    for rung in asked.rungs:
+        for seen, at_rung in curve:
+            if seen == rung.tokens and at_rung > rung.limit:
+                return VerificationReport(
+                    status="stopped", error="hopeless", design=asked.design, scale=asked.scale,
+                    evidence=evidence, held_out_curve=tuple(point for point in curve if point[0] <= seen),
+                ).model_dump(mode="json")  # fmt: skip
     million = float(asked.scale.removesuffix("M"))
     size = Size(total=int(1.5e6 * million), non_embedding=int(1e6 * million), width=64, n_blocks=2)
     accuracy = min(0.99, max(0.0, 0.7 + 2 * (WORLD.level - loss)))
@@ -144,7 +159,18 @@ def run_verify(request: dict[str, Any], context: object) -> dict[str, Any]:
         held_out=Measure(value=loss, stderr=0.012), bits_per_byte=Measure(value=loss / 3, stderr=0.004),
         scores={suite: Score(value=accuracy, stderr=0.01, n=2400, chance=0.5) for suite in asked.suites},
         cost=Cost(train_seconds=20.0 * million), curve=((tokens // 2, loss + 0.5), (tokens, loss)),
+        held_out_curve=curve,
     ).model_dump(mode="json")  # fmt: skip
+
+
+def _held_out_curve(
+    structure: str, asked: VerifyRequest, tokens: int, loss: float
+) -> tuple[tuple[int, float], ...]:
+    points = []
+    for share, falls, spread in WORLD.rungs:
+        luck = draw(0, structure, asked.scale, asked.seed, f"rung {share}").standard_normal()
+        points.append((int(share * tokens), loss + falls + spread * float(luck)))
+    return (*points, (tokens, loss))
 
 
 def simulated_loss(unit_tree: UnitTree, scale: str, seed: int | None) -> float:

@@ -10,6 +10,7 @@ from model_discovery.config import CampaignConfig
 from model_discovery.evolution.budgets import Budgets
 from model_discovery.evolution.evidence import Counts, Evidence, Flags, Floats, Grid, Indices
 from model_discovery.evolution.fitness import Posterior, Variances, estimate_variances, fit
+from model_discovery.evolution.rungs import RungLosses
 from model_discovery.evolution.selectors import View
 
 
@@ -34,6 +35,7 @@ class Run:
     parameters: int | None = None
     non_embedding: int | None = None
     tokens: int | None = None
+    held_out_curve: tuple[tuple[int, float], ...] = ()
 
     @property
     def loss(self) -> float | None:
@@ -87,6 +89,7 @@ class CampaignState:
         self.pending_first_runs = 0
         self.applied = 0
         self.since_best = 0
+        self.rung_losses = RungLosses(config.ladder)
         self._best: float | None = None
         self._started = Grid(len(self.scales), np.int64)
         self._pending = Grid(len(self.scales), np.int64)
@@ -153,6 +156,8 @@ class CampaignState:
         known = self.designs[design]
         first = not known.runs
         self.pending_first_runs -= first
+        if all(earlier.scale != run.scale for earlier in known.runs):
+            self.rung_losses.observe(run.scale, run.held_out_curve)
         known.runs.append(run)
         if run.loss is None:
             self._failed.rows[design, run.scale] = True
@@ -176,7 +181,9 @@ class CampaignState:
         """The status of a design once ``run`` is known: a good one verifies it, a bad first one damns it."""
         if run.loss is not None:
             return "verified"
-        return "untrainable" if design.status == "valid" else design.status
+        if design.status != "valid":
+            return design.status
+        return "stopped" if run.status == "stopped" else "untrainable"
 
     def _count_patience(self, design: Design, loss: float | None) -> None:
         better = loss is not None and (self._best is None or loss < self._best)

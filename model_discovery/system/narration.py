@@ -89,7 +89,9 @@ class Narrator:
     def _verified(self, data: dict[str, Any]) -> None:
         self._done(data)
         where = f"{data['scale']:>5} {data['design']} seed {data['seed']}"
-        if data["loss"] is None:
+        if data["status"] == "stopped":
+            self._line(f"stopped   {where}: {escape(data['error'])}")
+        elif data["loss"] is None:
             self._line(f"failed    {where}: {data['status']}: {escape(data['error'])}")
         else:
             self._line(f"verified  {where}: held-out {data['loss']:.4f} nats/token")

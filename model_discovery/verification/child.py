@@ -3,6 +3,7 @@
 import ctypes
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def train(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     plan = TrainPlan.from_recipe(
         recipe, scale, seed=order.seed, precision=precision, identity=f"{order.identity}-{precision}"
     )
+    plan = replace(plan, rungs=order.rungs)
     stream, rows = data.stream("train"), recipe.batch_size_for(scale)
 
     def batch(step: int) -> Batch:

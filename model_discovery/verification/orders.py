@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveInt
 
 from model_discovery.verification.recipes import Recipe
-from model_discovery.verification.report import CURVE_POINTS, Size, VerificationStatus
+from model_discovery.verification.report import CURVE_POINTS, Rung, Size, VerificationStatus
 
 MODEL_FOLDER = "model"
 
@@ -27,6 +27,8 @@ class TrainOrder(_Frozen):
         Of the whole request, so that only its own checkpoints are gone on with.
     probe_tokens
         Held-out tokens of the losses taken during training and compared after reloading.
+    rungs
+        Where a hopeless run is stopped.
     """
 
     tree: dict[str, Any]
@@ -36,6 +38,7 @@ class TrainOrder(_Frozen):
     seed: NonNegativeInt
     identity: str
     probe_tokens: PositiveInt
+    rungs: tuple[Rung, ...] = ()
 
 
 class TrainAnswer(_Frozen):
@@ -83,3 +86,30 @@ class ScoreAnswer(_Frozen):
 
     sums: tuple[FiniteFloat, ...]
     greedy: tuple[bool, ...]
+
+
+class GroupOrder(_Frozen):
+    """Which process of a group that trains together this one is, and where the others are found.
+
+    Attributes
+    ----------
+    name
+        Of this training, different from that of every other one over the same store.
+    address, port
+        Of the store by which the processes find each other.
+    device
+        ``cpu`` or ``cuda:N``.
+    version
+        Of this package; the same in all processes.
+    settings
+        Environment of the communication library.
+    """
+
+    name: str
+    rank: NonNegativeInt
+    size: PositiveInt
+    address: str
+    port: PositiveInt
+    device: str
+    version: str
+    settings: dict[str, str]

@@ -12,7 +12,15 @@ from model_discovery.config import SandboxLevel
 from model_discovery.verification.recipes import Recipe
 
 VerificationStatus = Literal[
-    "ok", "diverged", "non_finite", "corrupt_checkpoint", "untrained", "timeout", "memory", "failed"
+    "ok",
+    "stopped",
+    "diverged",
+    "non_finite",
+    "corrupt_checkpoint",
+    "untrained",
+    "timeout",
+    "memory",
+    "failed",
 ]
 STATUSES: tuple[str, ...] = get_args(VerificationStatus)
 CURVE_POINTS = 500
@@ -20,6 +28,13 @@ CURVE_POINTS = 500
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rung(_Frozen):
+    """A run whose held-out loss after ``tokens`` is above ``limit``, in nats per token, is not finished."""
+
+    tokens: PositiveInt
+    limit: FiniteFloat
 
 
 class VerifyRequest(_Frozen):
@@ -37,6 +52,8 @@ class VerifyRequest(_Frozen):
         Folder of BLiMP's JSONL files; only for the suite ``blimp``.
     sandbox
         Level of isolation.
+    rungs
+        Where a hopeless run is stopped early; nowhere unless told.
     cpu_seconds, memory_mb
         What the training may use; by the scale and its tokens when ``None``.
     """
@@ -50,13 +67,15 @@ class VerifyRequest(_Frozen):
     data_dir: str
     blimp_dir: str | None = None
     sandbox: SandboxLevel = "auto"
+    rungs: tuple[Rung, ...] = ()
     cpu_seconds: PositiveFloat | None = None
     memory_mb: PositiveInt | None = None
 
     @cached_property
     def hash(self) -> str:
-        """Sixteen hex digits over what decides the numbers: structure, scale, recipe, seed, suites."""
+        """Sixteen hex digits over what decides the numbers: structure, scale, recipe, seed, suites, rungs."""
         parts = [self.unit_tree.structure_hash, self.scale, self.recipe.hash, self.seed, list(self.suites)]
+        parts += [[rung.tokens, rung.limit] for rung in self.rungs]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

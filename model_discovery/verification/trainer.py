@@ -20,7 +20,7 @@ from model_discovery.seeds import derive
 from model_discovery.verification.checkpoints import CheckpointStore, restore
 from model_discovery.verification.outcome import VerificationFailure
 from model_discovery.verification.recipes import Recipe
-from model_discovery.verification.report import CURVE_POINTS, VerificationStatus
+from model_discovery.verification.report import CURVE_POINTS, Rung, VerificationStatus
 from model_discovery.verification.streams import IGNORED, Batch
 
 Precision = Literal["fp32", "bf16"]
@@ -49,6 +49,8 @@ class TrainPlan:
         Names design, recipe and data: a checkpoint of another identity is not used.
     checkpoint_seconds
         Time between checkpoints at least.
+    rungs
+        Held-out losses above which the run is stopped, taken at the first probe from their tokens on.
     """
 
     steps: int
@@ -64,6 +66,7 @@ class TrainPlan:
     probes: int = 1
     identity: str = ""
     checkpoint_seconds: float = 2.0
+    rungs: tuple[Rung, ...] = ()
 
     @classmethod
     def from_recipe(
@@ -142,6 +145,18 @@ class Record:
                 f"after {self.lowest:.2f} before",
             )
 
+    def check_rungs(self, plan: TrainPlan) -> None:
+        """Raise ``stopped`` where the held-out loss just taken is above the limit of a rung just passed."""
+        tokens, loss = self.held_out_curve[-1]
+        before = self.held_out_curve[-2][0] if len(self.held_out_curve) > 1 else 0
+        for rung in plan.rungs:
+            if before < rung.tokens <= tokens and loss > rung.limit:
+                raise VerificationFailure(
+                    "stopped",
+                    f"hopeless: held-out loss {loss:.4f} after {tokens:,.0f} of "
+                    f"{plan.steps * plan.step_tokens:,} tokens, above the limit {rung.limit:.4f}",
+                )
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -190,6 +205,7 @@ def train(
             if plan.probe_after(record.step):
                 with clock.paused():
                     record.held_out_curve.append([record.step * plan.step_tokens, _probe(held_out, model)])
+                record.check_rungs(plan)
             if clock.wants_checkpoint() or record.step == plan.steps:
                 with clock.paused():
                     store.write(model, optimizer, asdict(record))

@@ -125,6 +125,7 @@ def _train_and_score(
         seed=asked.seed,
         identity=f"{asked.hash}-{data.checksum}",
         probe_tokens=min(PROBE_TOKENS, recipe.eval_tokens),
+        rungs=asked.rungs,
     )
     answer = runner.train(order, training_limits(asked, data), _progress_to(context))
     found.answer = answer

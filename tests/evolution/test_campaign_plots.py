@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from model_discovery.cli.app import app
 from model_discovery.design_tree import DesignTree
 from model_discovery.errors import UserError
+from model_discovery.evolution import simulator
 from model_discovery.system import plots
 
 
@@ -53,9 +54,14 @@ def test_the_ladder_has_every_design_with_its_loss_and_generation(db: str) -> No
                     assert scale not in ladder[design.name].losses
 
 
-def test_runs_without_curves_and_unknown_designs_are_said(db: str, tmp_path: Path) -> None:
+def test_runs_without_curves_and_unknown_designs_are_said(
+    db: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulator, "_held_out_curve", lambda *_: ())
+    bare = tmp_path_factory.mktemp("bare")
+    whole_campaign(bare, config())
     with pytest.raises(UserError, match="held-out curve"):
-        plots.plot("curves", db=db, campaign=None, out=tmp_path / "x")
+        plots.plot("curves", db=str(bare / "tree.db"), campaign=None, out=tmp_path / "x")
     with pytest.raises(UserError, match="Did you mean 'human_1'"):
         plots.plot("curves", db=db, campaign=None, designs=["humn_1"], out=tmp_path / "x")
     assert not list(tmp_path.iterdir())

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from model_discovery.verification import trainer
 from model_discovery.verification.checkpoints import CURRENT, PREVIOUS
+from model_discovery.verification.report import Rung
 from model_discovery.verification.trainer import CURVE_POINTS, make_optimizer
 
 
@@ -252,3 +253,23 @@ def test_trains_in_bf16(tmp_path: Path) -> None:
     model, result = run(tmp_path, plan(steps=150, precision="bf16"))
     assert result.record.curve[-1][1] < result.record.curve[0][1] - 0.5
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+def test_a_hopeless_run_is_stopped_at_its_rung(tmp_path: Path) -> None:
+    step_tokens = plan().step_tokens
+    hopeless = Rung(tokens=8 * step_tokens, limit=0.5)
+    _, stopped = run(tmp_path / "hopeless", plan(rungs=(hopeless,)))
+    assert stopped.status == "stopped" and stopped.record.step == 8
+    assert f"after {8 * step_tokens:,} of {24 * step_tokens:,} tokens, above the limit 0.5" in stopped.error
+    fine = Rung(tokens=8 * step_tokens, limit=99.0)
+    model, done = run(tmp_path / "fine", plan(rungs=(fine,)))
+    assert done.status == "ok"
+    other, _ = run(tmp_path / "none", plan())
+    assert all(map(torch.equal, model.state_dict().values(), other.state_dict().values()))
+
+
+def test_a_rung_between_probes_is_looked_at_by_the_next_one_only(tmp_path: Path) -> None:
+    step_tokens = plan().step_tokens
+    between = Rung(tokens=9 * step_tokens, limit=0.5)  # probes come after steps 8, 16 and 24
+    _, stopped = run(tmp_path, plan(rungs=(between,)))
+    assert stopped.status == "stopped" and stopped.record.step == 16
