@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from model_discovery.sandbox.confine import confine
+from model_discovery.sandbox.confine import close_network, confine
 from model_discovery.sandbox.frames import Channel
 from model_discovery.sandbox.outcome import Status
 from model_discovery.sandbox.spec import CallSpec, ServerSpec
@@ -45,6 +45,9 @@ def run(server: ServerSpec, call: CallSpec, channel_fd: int, output_fd: int, par
     try:
         confine(server, call, channel_fd, output_fd, parent)
         if (first := channel.read()) is not None:
+            if call.connect:
+                load(call.connect)(first["request"], channel)
+                close_network(server)
             channel.write({"result": load(call.entry)(first["request"], channel)})
         code = 0
     except BaseException as error:

@@ -48,9 +48,14 @@ def confine(server: ServerSpec, call: CallSpec, channel_fd: int, output_fd: int,
     _set_limits(call.limits, bounded_addresses=not server.devices)
     kernel.drop_privileges()
     if landlock.abi():
-        landlock.restrict(_paths(server, call))
-    if seccomp.supported():
+        landlock.restrict(_paths(server, call), network=bool(call.connect))
+    if seccomp.supported() and not call.connect:
         seccomp.install(shared_memory=bool(server.devices))
+
+
+def close_network(server: ServerSpec) -> None:
+    """The last wall of a call that had connections to make: those it has stay, no other can be made."""
+    seccomp.install(shared_memory=bool(server.devices), connected=True)
 
 
 def standing_walls() -> tuple[str, ...]:

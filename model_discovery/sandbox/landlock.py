@@ -44,14 +44,15 @@ def abi() -> int:
         return 0
 
 
-def restrict(rules: Iterable[tuple[str, int]]) -> None:
+def restrict(rules: Iterable[tuple[str, int]], *, network: bool = False) -> None:
     """Leave this process the paths in `rules`, each with its rights, and what lies below them.
 
-    Paths that do not exist are passed over. Needs ``no_new_privs``. Raises OSError.
+    Paths that do not exist are passed over. With `network` connections are let be. Needs ``no_new_privs``.
+    Raises OSError.
     """
     version = abi()
     handled = (1 << _FS_RIGHTS_BY_ABI[min(version, len(_FS_RIGHTS_BY_ABI)) - 1]) - 1
-    ruleset = _Ruleset(handled, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0)
+    ruleset = _Ruleset(handled, _TCP if version >= 4 and not network else 0, _SCOPES if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     handle = kernel.syscall(_CREATE, ctypes.byref(ruleset), size, 0)
     try:

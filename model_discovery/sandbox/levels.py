@@ -13,6 +13,7 @@ from typing import Literal
 
 import model_discovery
 from model_discovery.errors import UserError, unknown
+from model_discovery.sandbox import seccomp
 from model_discovery.sandbox.confine import standing_walls
 from model_discovery.sandbox.outcome import Level
 from model_discovery.sandbox.process import START_FAILED, ServerProcess
@@ -68,6 +69,7 @@ class Arrangement:
     devices: tuple[Path, ...]
     preload: tuple[str, ...]
     threads: int
+    network: bool = False
 
     def server_spec(self) -> ServerSpec:
         """What the server is told. Asked in the thread that starts it."""
@@ -80,13 +82,14 @@ class Arrangement:
             devices=tuple(str(path) for path in self.devices),
             die_with_parent=_ends_with_this_thread(),
             build_root=self.builder == "unshare",
+            network=self.network,
         )
 
     def command(self) -> list[str]:
         """The command that builds the walls, to be followed by the interpreter's; empty at level plain."""
         if self.builder == "bwrap":
             return bwrap_command(self.server_spec())
-        return unshare_command() if self.builder == "unshare" else []
+        return unshare_command(self.server_spec()) if self.builder == "unshare" else []
 
     @property
     def environment(self) -> dict[str, str]:
@@ -113,10 +116,16 @@ def arrange(
     preload: tuple[str, ...],
     threads: int,
     devices: Sequence[Path],
+    network: bool = False,
 ) -> Arrangement:
     """Decide on a level. Raises UserError when the asked one does not work here."""
     if level not in ("auto", "plain", "namespaces"):
         raise unknown("sandbox level", level, ("auto", "plain", "namespaces"))
+    if network and not seccomp.supported():
+        raise UserError(
+            "This machine cannot filter system calls, so a connection could not be closed to foreign code.",
+            hint="train with one process",
+        )
     found, why_not = (None, "level plain was asked for") if level == "plain" else _find_builder(builder)
     if level == "namespaces" and found is None:
         raise UserError(f"The sandbox level 'namespaces' does not work here: {why_not}.", hint=_HINT)
@@ -130,6 +139,7 @@ def arrange(
         devices=tuple(devices),
         preload=preload,
         threads=threads,
+        network=network,
     )
 
 

@@ -37,6 +37,9 @@ class Sandbox:
         Folders to import entries from, beside the installed packages; readable too.
     devices
         Device files that children may use, such as a GPU's.
+    network
+        For calls with ``connect``: the server keeps the machine's network. Code of the entry still opens no
+        socket.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class Sandbox:
         threads: int = 1,
         import_paths: Sequence[Path] = (),
         devices: Sequence[Path] = (),
+        network: bool = False,
         builder: Literal["auto", "bwrap", "unshare"] = "auto",
     ) -> None:
         Path(writable).mkdir(parents=True, exist_ok=True)
@@ -67,6 +71,7 @@ class Sandbox:
             preload=tuple(preload),
             threads=threads,
             devices=[_existing(path) for path in devices],
+            network=network,
         )
         self._lock = threading.Lock()
         self._closed = False
@@ -96,6 +101,7 @@ class Sandbox:
         limits: Limits,
         on_event: Callable[[dict[str, Any]], None] | None = None,
         readable: Sequence[Path] = (),
+        connect: str = "",
     ) -> Outcome:
         """Run ``entry(request, channel)`` in a child and wait for its end.
 
@@ -113,13 +119,18 @@ class Sandbox:
             Called here with each event the entry sends; an exception from it ends the child.
         readable
             Further paths that this child may read; below `writable` or among the sandbox's own.
+        connect
+            A function like an entry's, of ours: it runs before the entry, inside the walls for files, and
+            opens the sockets that the entry may use. Needs ``network``.
 
         Returns
         -------
         Outcome
             However it ended. Only mistakes of the caller are raised.
         """
-        conversation = self._converse(entry, request, folder, limits, readable)
+        if connect and not self._arrangement.network:
+            raise UserError("A sandbox without a network connects nothing.", hint="Sandbox(network=True)")
+        conversation = self._converse(entry, request, folder, limits, readable, connect)
         try:
             while (event := conversation.next_event()) is not None:
                 if on_event is not None:
@@ -174,7 +185,13 @@ class Sandbox:
         return server
 
     def _converse(
-        self, entry: str, request: dict[str, Any], folder: Path, limits: Limits, readable: Sequence[Path]
+        self,
+        entry: str,
+        request: dict[str, Any],
+        folder: Path,
+        limits: Limits,
+        readable: Sequence[Path],
+        connect: str = "",
     ) -> Conversation:
         call = CallSpec(
             entry=entry,
@@ -182,6 +199,7 @@ class Sandbox:
             readable=tuple(str(_existing(path)) for path in readable),
             limits=limits,
             token=os.urandom(TOKEN_BYTES).hex(),
+            connect=connect,
         )
         conversation = self._fork(call)
         try:

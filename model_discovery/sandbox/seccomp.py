@@ -15,6 +15,7 @@ from model_discovery.sandbox import kernel
 
 _PR_SET_SECCOMP = 22
 _MODE_FILTER = 2
+_SET_FILTER, _ALL_THREADS = 1, 1  # of seccomp(2), which alone reaches threads that run already
 _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
 _LOAD, _AND, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
@@ -69,6 +70,11 @@ _NETWORK: dict[str, tuple[int | None, int | None]] = {
     "getsockopt": (55, 209),
     "setsockopt": (54, 208),
 }
+# On a socket that is connected already.
+_TRAFFIC = (
+    *("sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg", "shutdown"),
+    *("getsockname", "getpeername", "getsockopt", "setsockopt"),
+)
 _FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
     # other processes
     "ptrace": (101, 117),
@@ -219,15 +225,31 @@ def supported() -> bool:
     return False
 
 
-def install(*, shared_memory: bool) -> None:
-    """Filter this process from now on, for good. Needs ``no_new_privs``. Raises OSError."""
-    program = build(_MACHINES[platform.machine()], os.getpid(), shared_memory=shared_memory)
+def install(*, shared_memory: bool, connected: bool = False) -> None:
+    """Filter this process from now on, all its threads, for good.
+
+    `connected`: it goes on using the sockets it has. Needs ``no_new_privs``. Raises OSError.
+    """
+    machine = _MACHINES[platform.machine()]
+    program = build(machine, os.getpid(), shared_memory=shared_memory, connected=connected)
     filters = (_Filter * len(program))(*(_Filter(*instruction) for instruction in program))
-    kernel.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(_Program(len(program), filters)))
+    pointer = ctypes.byref(_Program(len(program), filters))
+    if not connected:
+        kernel.prctl(_PR_SET_SECCOMP, _MODE_FILTER, pointer)
+        return
+    number = _FORBIDDEN["seccomp"][machine.column]
+    assert number is not None
+    if thread := kernel.syscall(number, _SET_FILTER, _ALL_THREADS, pointer):
+        raise OSError(errno.EPERM, f"the filter could not reach thread {thread}")
 
 
-def build(machine: Machine, pid: int, *, shared_memory: bool = False) -> list[Instruction]:
-    """The filter for a process called `pid`. `shared_memory`: it may map some, as a GPU's driver does."""
+def build(
+    machine: Machine, pid: int, *, shared_memory: bool = False, connected: bool = False
+) -> list[Instruction]:
+    """The filter for a process called `pid`.
+
+    `shared_memory`: it may map some, as a GPU's driver does. `connected`: it may use the sockets it has.
+    """
     column = machine.column
     program: list[Instruction] = [
         _load(_ARCH_AT),
@@ -238,8 +260,9 @@ def build(machine: Machine, pid: int, *, shared_memory: bool = False) -> list[In
         _refuse(errno.EPERM),
     ]
     for table, code in ((_PROCESSES, errno.ECHILD), (_NETWORK, errno.ENETDOWN), (_FORBIDDEN, errno.EPERM)):
-        for numbers in table.values():
-            program += _when(numbers[column], [_refuse(code)])
+        for name, numbers in table.items():
+            if not (connected and name in _TRAFFIC):
+                program += _when(numbers[column], [_refuse(code)])
     program += [(_JUMP_GREATER_EQUAL, 0, 1, _FIRST_UNKNOWN), _refuse(errno.ENOSYS)]
     for numbers in _UNREADABLE.values():  # the C library then takes the older call
         program += _when(numbers[column], [_refuse(errno.ENOSYS)])

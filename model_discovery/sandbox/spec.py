@@ -22,6 +22,7 @@ class ServerSpec:
     devices: tuple[str, ...] = ()
     die_with_parent: bool = False
     build_root: bool = False
+    network: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class CallSpec:
     readable: tuple[str, ...]
     limits: Limits
     token: str
+    connect: str = ""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def _inside(path: str, folders: list[str]) -> bool:
 def bwrap_command(spec: ServerSpec) -> list[str]:
     """The bubblewrap command for a view, to be followed by the server's own."""
     command = ["bwrap", "--unshare-user-try", "--unshare-cgroup-try", "--unshare-ipc", "--unshare-pid"]
-    command += ["--unshare-net", "--unshare-uts", "--cap-drop", "ALL"]
+    command += ["--unshare-uts", "--cap-drop", "ALL", *([] if spec.network else ["--unshare-net"])]
     if spec.die_with_parent:
         command.append("--die-with-parent")
     command += ["--proc", "/proc", "--dev", "/dev", "--dir", "/tmp"]
@@ -57,7 +57,8 @@ def bwrap_command(spec: ServerSpec) -> list[str]:
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--"]
 
 
-def unshare_command() -> list[str]:
+def unshare_command(spec: ServerSpec) -> list[str]:
     """New namespaces; the server then builds the view itself, with `mounts.enter`."""
-    namespaces = ["--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts"]
-    return ["unshare", *namespaces, "--fork", "--kill-child", "--"]
+    namespaces = ["--user", "--map-root-user", "--mount", "--pid", "--ipc", "--uts"]
+    network = [] if spec.network else ["--net"]
+    return ["unshare", *namespaces, *network, "--fork", "--kill-child", "--"]
