@@ -14,7 +14,7 @@ from pathlib import Path
 
 from model_discovery.errors import UserError, nearest
 from model_discovery.verification.blimp_sets import BLIMP_PHENOMENA, BLIMP_SETS
-from model_discovery.verification.suites import BAD, GOOD, PairSet, read_rows
+from model_discovery.verification.item_sets import BAD, GOOD, PairSet, read_rows
 
 SUITE = "babylm"
 SUPPLEMENT_SETS = (
@@ -37,7 +37,7 @@ _HINT = (
 
 
 def load_babylm(folder: Path | None) -> list[PairSet]:
-    """All sets below ``folder``, named ``blimp/…`` and ``supplement/…``.
+    """All sets below ``folder``, in the groups ``blimp`` and ``supplement``.
 
     Raises
     ------
@@ -45,10 +45,11 @@ def load_babylm(folder: Path | None) -> list[PairSet]:
         No folder with both parts (what was found is named), several such folders, a part without some of its
         sets, or a row without a sentence, with file and line.
     """
-    return [
-        PairSet(SUITE, name, tuple((row[GOOD], row[BAD]) for row in read_rows(file, (GOOD, BAD))))
-        for name, file in _files(folder).items()
-    ]
+    sets = []
+    for (group, name), file in _files(folder).items():
+        pairs = tuple((row[GOOD], row[BAD]) for row in read_rows(file, (GOOD, BAD)))
+        sets.append(PairSet(SUITE, name, pairs, group))
+    return sets
 
 
 def babylm_missing(folder: Path | None) -> UserError | None:
@@ -61,8 +62,8 @@ def babylm_missing(folder: Path | None) -> UserError | None:
     return None
 
 
-def _files(folder: Path | None) -> dict[str, Path]:
-    """The file of every set, once it is known that all are there: a mean over some is another number."""
+def _files(folder: Path | None) -> dict[tuple[str, str], Path]:
+    """The file of every ``(group, set)``, once it is known that all are there: a mean over some is another number."""
     if folder is None:
         raise UserError("The suite 'babylm' needs its data.", hint=_HINT)
     if not folder.is_dir():
@@ -73,9 +74,9 @@ def _files(folder: Path | None) -> dict[str, Path]:
     return found | _part("supplement", supplement, SUPPLEMENT_SETS)
 
 
-def _part(part: str, place: Path, names: tuple[str, ...]) -> dict[str, Path]:
-    found = {f"{part}/{name}": file for name in names if (file := _file(place, name)) is not None}
-    absent = [name for name in names if f"{part}/{name}" not in found]
+def _part(group: str, place: Path, names: tuple[str, ...]) -> dict[tuple[str, str], Path]:
+    found = {(group, name): file for name in names if (file := _file(place, name)) is not None}
+    absent = [name for name in names if (group, name) not in found]
     if absent:
         like = nearest(absent[0], (file.stem for file in place.iterdir()))
         raise UserError(

@@ -49,8 +49,9 @@ def test_every_release_is_found(tmp_path: Path, year: str) -> None:
     assert babylm_missing(root) is None
     sets = load_babylm(root)
     blimp = PHENOMENON_SETS if year == "2023" else BLIMP_SETS
-    expected = [f"blimp/{name}" for name in blimp] + [f"supplement/{name}" for name in SUPPLEMENT_SETS]
-    assert [one.name for one in sets] == expected
+    expected = [("blimp", name) for name in blimp] + [("supplement", name) for name in SUPPLEMENT_SETS]
+    assert [(one.group, one.name) for one in sets] == expected
+    assert len({one.name for one in sets} | {"blimp", "supplement"}) == len(sets) + 2  # names of scores
     assert {one.suite for one in sets} == {"babylm"}
     assert sets[-1].pairs == (("A: turn_taking?\nB: Yes.", "A: turn_taking?\nB: Blue."),)
 
