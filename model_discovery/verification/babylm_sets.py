@@ -63,7 +63,7 @@ def babylm_missing(folder: Path | None) -> UserError | None:
 
 
 def _files(folder: Path | None) -> dict[tuple[str, str], Path]:
-    """The file of every ``(group, set)``, once it is known that all are there: a mean over some is another number."""
+    """The file of every ``(group, set)``; all or none: a mean over some sets is another number."""
     if folder is None:
         raise UserError("The suite 'babylm' needs its data.", hint=_HINT)
     if not folder.is_dir():
