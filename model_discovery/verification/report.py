@@ -120,6 +120,8 @@ class Cost(_Frozen):
     flops
         Of the training's matrix products and convolutions, forward and backward; elementwise work, and
         recurrences written with it, do not count.
+    package_joules
+        Energy of all processor packages of the machine in this sitting, whoever used them.
     """
 
     train_seconds: FiniteFloat | None = None
@@ -128,6 +130,32 @@ class Cost(_Frozen):
     wall_seconds: FiniteFloat | None = None
     peak_memory_mb: FiniteFloat | None = None
     flops: FiniteFloat | None = None
+    package_joules: FiniteFloat | None = None
+
+
+class Machine(_Frozen):
+    """Where a verification ran; what could not be told is empty.
+
+    Attributes
+    ----------
+    os
+        With kernel and C library.
+    cores
+        Those this process may use.
+    threads
+        Those the training had.
+    gpus
+        Name and driver of each that is there, used or not.
+    commit
+        Of the checkout that the package ran from, ``-dirty`` where files differ from it.
+    """
+
+    os: str = ""
+    cpu: str = ""
+    cores: int | None = None
+    threads: int | None = None
+    gpus: tuple[str, ...] = ()
+    commit: str = ""
 
 
 class Evidence(_Frozen):
@@ -159,6 +187,7 @@ class Evidence(_Frozen):
     device: str = ""
     sandbox: str = ""
     versions: dict[str, str] = {}
+    machine: Machine = Machine()
     resumed_at: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -74,6 +74,11 @@ class Runner:
         With `PRELOAD` loaded.
     folder
         Below the sandbox's writable folder.
+
+    Attributes
+    ----------
+    level, notes
+        Where a training ran in another sandbox than this one: its level; and what the reader should know.
     """
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
@@ -81,6 +86,8 @@ class Runner:
         self._folder = folder
         self.cpu_seconds = 0.0
         self.peak_memory_mb: float | None = None
+        self.level = ""
+        self.notes: tuple[str, ...] = ()
 
     def train(
         self, order: TrainOrder, limits: Limits, on_event: Callable[[dict[str, Any]], None]

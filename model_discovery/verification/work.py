@@ -1,24 +1,28 @@
 """One verification, as an engine runs it: train, save, load in a new process, prove, score, report."""
 
-import hashlib
-import math
-import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.engine import JobContext
 from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.sandbox import Sandbox
 from model_discovery.verification.data import prepare
+from model_discovery.verification.energy import EnergyMeter
 from model_discovery.verification.evaluator import score_sets
-from model_discovery.verification.folder import SCRATCH, find_report, place_model, write_report
+from model_discovery.verification.evidence import Findings, Setting, make_report
+from model_discovery.verification.folder import (
+    SCRATCH,
+    Training,
+    find_report,
+    find_training,
+    place_model,
+    write_report,
+    write_training,
+)
 from model_discovery.verification.guard import Reloaded, Trained, check_files, check_reload
+from model_discovery.verification.item_sets import PairSet
 from model_discovery.verification.manifest import DataManifest
 from model_discovery.verification.measures import mean_over_windows
 from model_discovery.verification.orders import (
@@ -29,16 +33,9 @@ from model_discovery.verification.orders import (
     TrainOrder,
 )
 from model_discovery.verification.outcome import VerificationFailure
-from model_discovery.verification.report import (
-    Cost,
-    Evidence,
-    Measure,
-    Score,
-    VerificationReport,
-    VerifyRequest,
-)
+from model_discovery.verification.report import Cost, Measure, VerificationReport, VerifyRequest
 from model_discovery.verification.runner import PRELOAD, Runner, serving_limits, training_limits
-from model_discovery.verification.suites import PairSet, SuiteSource, check_suites, load_suites
+from model_discovery.verification.suites import SuiteSource, check_suites, load_suites
 
 PROBE_TOKENS = (
     8192  # of held-out text: for the losses during training, and to compare before and after reloading
@@ -47,55 +44,59 @@ PROBE_TOKENS = (
 __all__ = ["VerificationReport", "VerifyRequest", "run_verify"]
 
 
-def run_verify(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+def run_verify(
+    request: dict[str, Any], context: JobContext, make_runner: Callable[[Sandbox, Path], Runner] = Runner
+) -> dict[str, Any]:
     """Verify one design: the engine's function, from a `VerifyRequest` to a `VerificationReport`.
 
     A report of this request that lies in the job's folder is returned at once; a training that was cut off
-    goes on from its checkpoint.
+    goes on from its checkpoint, a scoring from the trained model.
 
     Raises
     ------
     UserError
-        What is no fault of the design: an unknown scale or suite, damaged data, a full disk.
+        What is no fault of the design: an unknown scale or suite, damaged data, a full disk, a sandbox that
+        cannot start. Nothing is recorded then.
     """
     asked = VerifyRequest.model_validate(request)
     check_suites(asked.suites, recipe=asked.recipe, blimp_dir=asked.blimp_dir)
     report = find_report(context.folder, asked)
     if report is None:
         try:
-            report = _verify(asked, context)
-            write_report(context.folder, report)
+            report = _verify(asked, context, make_runner)
+            write_report(context.folder, asked, report)
         except OSError as error:
             raise UserError(
-                f"{context.folder} cannot be written: {error.strerror or error}.",
-                hint="free some space or mend the folder, then resume",
+                f"{error.filename or context.folder} cannot be read or written: {error.strerror or error}.",
+                hint="free some space or mend its rights, then run it again",
+                exit_code=EXIT_FAILED,
+            ) from error
+        except ImportError as error:
+            raise UserError(
+                f"This installation is incomplete: {error}.",
+                hint="install the package again, with its dependencies",
                 exit_code=EXIT_FAILED,
             ) from error
     return report.model_dump(mode="json")
 
 
-@dataclass
-class _Findings:
-    """What is known so far; whatever happens next, it is reported."""
-
-    answer: TrainAnswer | None = None
-    held_out: Measure | None = None
-    scores: dict[str, Score] = field(default_factory=dict)
-    artefacts: dict[str, str] = field(default_factory=dict)
-
-
-def _verify(asked: VerifyRequest, context: JobContext) -> VerificationReport:
-    wall, cpu = time.monotonic(), time.process_time()
+def _verify(
+    asked: VerifyRequest, context: JobContext, make_runner: Callable[[Sandbox, Path], Runner]
+) -> VerificationReport:
+    wall, cpu, meter = time.monotonic(), time.process_time(), EnergyMeter()
     data = prepare(asked.recipe, asked.scale, asked.data_dir)
     sets = load_suites(asked.suites, _source(asked, data))
     sandbox = _sandbox(asked, context)
-    runner = Runner(sandbox, context.folder / SCRATCH)
-    found = _Findings(artefacts={"folder": str(context.folder)})
+    runner = make_runner(sandbox, context.folder / SCRATCH)
+    found = Findings(artefacts={"folder": str(context.folder)})
     failure: VerificationFailure | None = None
     try:
-        _train_and_score(asked, data, sets, runner, context, found)
+        answer = _train(asked, data, runner, context, found, meter)
+        _prove_and_score(asked, data, sets, answer, runner, context, found)
     except VerificationFailure as error:
+        data.verify()  # else the data was at fault, and this raises
         failure = error
+    meter.sample()
     cost = Cost(
         train_seconds=found.answer.seconds if found.answer else None,
         tokens_per_second=_speed(found.answer),
@@ -103,43 +104,74 @@ def _verify(asked: VerifyRequest, context: JobContext) -> VerificationReport:
         wall_seconds=time.monotonic() - wall,
         peak_memory_mb=runner.peak_memory_mb,
         flops=found.answer.flops if found.answer else None,
+        package_joules=meter.joules,
     )
-    return _report(asked, data, found, failure, cost, sandbox.level, context.threads)
+    setting = Setting(runner.level or sandbox.level, context.threads, runner.notes)
+    return make_report(asked, data, found, failure, cost, setting)
 
 
-def _train_and_score(
+def _train(
     asked: VerifyRequest,
     data: DataManifest,
-    sets: list[PairSet],
     runner: Runner,
     context: JobContext,
-    found: _Findings,
-) -> None:
-    """The whole way; stops at the first `VerificationFailure`."""
-    recipe = asked.recipe
+    found: Findings,
+    meter: EnergyMeter,
+) -> TrainAnswer:
+    """Train, or take up what an earlier sitting had trained; the answer of a training that ended well."""
     order = TrainOrder(
         tree=asked.unit_tree.to_json(),
         scale=asked.scale,
-        recipe=recipe,
+        recipe=asked.recipe,
         data=str(data.folder.resolve()),
         seed=asked.seed,
         identity=f"{asked.hash}-{data.checksum}",
-        probe_tokens=min(PROBE_TOKENS, recipe.eval_tokens),
+        probe_tokens=_probe_tokens(asked),
         rungs=asked.rungs,
     )
-    answer = runner.train(order, training_limits(asked, data), _progress_to(context))
-    found.answer = answer
+    training = find_training(context.folder, order.identity)
+    if training is not None:
+        runner.peak_memory_mb = training.peak_memory_mb
+        found.answer = training.answer
+        return training.answer
+    answer = found.answer = runner.train(order, training_limits(asked, data), _progress_to(context, meter))
+    _trained(answer)
+    write_training(
+        context.folder,
+        Training(identity=order.identity, answer=answer, peak_memory_mb=runner.peak_memory_mb),
+    )
+    return answer
+
+
+def _trained(answer: TrainAnswer) -> Trained:
+    """What a training that ended well says of its weights."""
     if answer.status != "ok" or answer.probe_loss is None:
         raise VerificationFailure(answer.status if answer.status != "ok" else "failed", answer.error)
+    return Trained(answer.weights_hash, answer.probe_loss)
+
+
+def _prove_and_score(
+    asked: VerifyRequest,
+    data: DataManifest,
+    sets: list[PairSet],
+    answer: TrainAnswer,
+    runner: Runner,
+    context: JobContext,
+    found: Findings,
+) -> None:
+    """Load what was saved in a new process, prove that it is what was trained, score it."""
+    recipe = asked.recipe
+    context.report(tokens=answer.tokens, doing="proving")
     saved = context.folder / SCRATCH / "train" / MODEL_FOLDER
-    trained = Trained(answer.weights_hash, answer.probe_loss)
+    trained = _trained(answer)
     check_files(saved, asked.unit_tree, trained)
     limits = serving_limits(asked, data, recipe.eval_tokens + _tokens_about(sets))
-    with runner.serve(ServeOrder(model=str(saved.resolve()), data=order.data), limits) as model:
+    folder = str(data.folder.resolve())
+    with runner.serve(ServeOrder(model=str(saved.resolve()), data=folder), limits) as model:
         rows = recipe.batch_size_for(asked.scale)
         windows = model.held_out(HeldOutOrder(context=recipe.context, tokens=recipe.eval_tokens, rows=rows))
         found.held_out = _mean(windows.losses, windows.counts)
-        first = -(-order.probe_tokens // recipe.context)
+        first = -(-_probe_tokens(asked) // recipe.context)
         probe = _mean(windows.losses[:first], windows.counts[:first])
         check_reload(trained, Reloaded(probe.value, found.held_out.value), data.unigram_loss)
         context.report(tokens=answer.tokens, loss=found.held_out.value, doing="scoring")
@@ -150,58 +182,6 @@ def _train_and_score(
             max_length=recipe.context,
         )
     found.artefacts["model"] = str(place_model(saved, data.tokenizer, context.folder))
-
-
-def _report(
-    asked: VerifyRequest,
-    data: DataManifest,
-    found: _Findings,
-    failure: VerificationFailure | None,
-    cost: Cost,
-    level: str,
-    threads: int,
-) -> VerificationReport:
-    """Everything that was found; of a failed verification no scores, and no loss that was not proved."""
-    answer = found.answer
-    proved = failure is None or failure.status == "untrained"
-    held_out = found.held_out if proved else None
-    return VerificationReport(
-        status="ok" if failure is None else failure.status,
-        error="" if failure is None else failure.error,
-        design=asked.design,
-        scale=asked.scale,
-        size=answer.size if answer else None,
-        held_out=held_out,
-        bits_per_byte=_bits_per_byte(held_out, data),
-        unigram=data.unigram_loss,
-        curve=answer.curve if answer else (),
-        held_out_curve=answer.held_out_curve if answer else (),
-        scores=found.scores if failure is None else {},
-        cost=cost,
-        evidence=_evidence(asked, data, answer, level, threads),
-        artefacts=found.artefacts,
-    )
-
-
-def _evidence(
-    asked: VerifyRequest, data: DataManifest, answer: TrainAnswer | None, level: str, threads: int
-) -> Evidence:
-    return Evidence(
-        request_hash=asked.hash,
-        structure_hash=asked.unit_tree.structure_hash,
-        code_hash=_code_hash(asked.unit_tree),
-        recipe_hash=asked.recipe.hash,
-        seed=asked.seed,
-        data_checksum=data.checksum,
-        weights_hash=answer.weights_hash if answer else "",
-        tokens=answer.tokens if answer else 0,
-        precision=answer.precision if answer else "",
-        device=f"{_device()}, {threads} thread{'s' * (threads > 1)}",
-        sandbox=level,
-        versions=_versions(),
-        resumed_at=answer.resumed_at if answer else (),
-        notes=(*data.notes, *(answer.notes if answer else ())),
-    )
 
 
 def _sandbox(asked: VerifyRequest, context: JobContext) -> Sandbox:
@@ -216,10 +196,11 @@ def _sandbox(asked: VerifyRequest, context: JobContext) -> Sandbox:
     return context.keep(f"verification sandbox {asked.sandbox} {root} {data}", start)
 
 
-def _progress_to(context: JobContext) -> Callable[[dict[str, Any]], None]:
+def _progress_to(context: JobContext, meter: EnergyMeter) -> Callable[[dict[str, Any]], None]:
     """Hands on the numbers of an event of untrusted code, and nothing else of it."""
 
     def hear(event: dict[str, Any]) -> None:
+        meter.sample()
         numbers = {name: event.get(name) for name in ("tokens", "of", "loss", "tokens_per_second")}
         context.report(**{name: value for name, value in numbers.items() if isinstance(value, int | float)})
 
@@ -229,6 +210,10 @@ def _progress_to(context: JobContext) -> Callable[[dict[str, Any]], None]:
 def _source(asked: VerifyRequest, data: DataManifest) -> SuiteSource:
     blimp = None if asked.blimp_dir is None else Path(asked.blimp_dir)
     return SuiteSource(scale=asked.scale, pairs=data.pairs, blimp=blimp)
+
+
+def _probe_tokens(asked: VerifyRequest) -> int:
+    return min(PROBE_TOKENS, asked.recipe.eval_tokens)
 
 
 def _tokens_about(sets: list[PairSet]) -> int:
@@ -241,39 +226,5 @@ def _mean(losses: tuple[float, ...], counts: tuple[int, ...]) -> Measure:
     return Measure(value=value, stderr=stderr)
 
 
-def _bits_per_byte(loss: Measure | None, data: DataManifest) -> Measure | None:
-    if loss is None:
-        return None
-    factor = 1 / (math.log(2) * data.bytes_per_token)
-    return Measure(value=loss.value * factor, stderr=None if loss.stderr is None else loss.stderr * factor)
-
-
 def _speed(answer: TrainAnswer | None) -> float | None:
     return answer.tokens / answer.seconds if answer is not None and answer.seconds > 0 else None
-
-
-def _code_hash(tree: UnitTree) -> str:
-    """Of the units' sources to the letter."""
-    text = "\x1f".join(tree.units[name].source for name in sorted(tree.units))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-@cache
-def _versions() -> dict[str, str]:
-    packages = ("model-discovery", "torch", "numpy", "tokenizers", "safetensors", "lm-eval")
-    return {"python": platform.python_version()} | {name: version(name) for name in packages}
-
-
-@cache
-def _device() -> str:
-    for line in _cpuinfo():
-        if line.startswith("model name"):
-            return f"cpu: {line.partition(':')[2].strip()}"
-    return f"cpu: {platform.machine()}"
-
-
-def _cpuinfo() -> list[str]:
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
