@@ -1,10 +1,19 @@
 """Where jobs run: worker processes of this machine. An engine knows nothing about what a job means."""
 
+from model_discovery.engine.cards import Card, card_devices, list_cards
 from model_discovery.engine.jobs import Job, JobContext, JobProgress, JobResult, Resources
 from model_discovery.engine.local import LocalEngine
-from model_discovery.engine.places import Places, available_cores, available_memory, choose_places
+from model_discovery.engine.places import (
+    Places,
+    Slot,
+    available_cores,
+    available_memory,
+    choose_places,
+    total_memory,
+)
 
 __all__ = [
+    "Card",
     "Job",
     "JobContext",
     "JobProgress",
@@ -12,7 +21,11 @@ __all__ = [
     "LocalEngine",
     "Places",
     "Resources",
+    "Slot",
     "available_cores",
     "available_memory",
+    "card_devices",
     "choose_places",
+    "list_cards",
+    "total_memory",
 ]

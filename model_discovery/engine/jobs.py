@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
+from model_discovery.engine.places import Slot
+
 T = TypeVar("T")
 Json = dict[str, Any]
 JobStatus = Literal["done", "failed", "refused", "lost"]
@@ -95,13 +97,22 @@ class JobContext:
         The job's own folder.
     threads
         How many threads it may use; the environment says so to torch already.
+    slot
+        The GPU it may use, if any, and its share of that one's memory.
     """
 
     def __init__(
-        self, folder: Path, threads: int, *, send: Callable[[Json], None], resources: Resources
+        self,
+        folder: Path,
+        threads: int,
+        *,
+        send: Callable[[Json], None],
+        resources: Resources,
+        slot: Slot = Slot(),  # noqa: B008 (frozen)
     ) -> None:
         self.folder = folder
         self.threads = threads
+        self.slot = slot
         self._send = send
         self._resources = resources
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from model_discovery.engine.jobs import Job, JobProgress, JobResult, Json
-from model_discovery.engine.places import choose_places
+from model_discovery.engine.places import WORKER_BYTES, Slot, choose_places
 from model_discovery.engine.process import OUTPUT_TAIL, End, WorkerGone, WorkerProcess, wait_until_ended
 from model_discovery.engine.worker import LOG_NAME
 from model_discovery.errors import EXIT_FAILED, UserError
@@ -38,6 +38,8 @@ class LocalEngine:
     threads
         Threads of torch in a worker, default 1: small models are fastest so, and sums of floats do not then
         depend on how many workers there are.
+    worker_bytes, card_bytes
+        What a job needs of the machine's memory and of a GPU's: decides how many run at once.
 
     Attributes
     ----------
@@ -47,13 +49,21 @@ class LocalEngine:
         Why so many, in words.
     """
 
-    def __init__(self, workers: int | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        workers: int | None = None,
+        threads: int | None = None,
+        *,
+        worker_bytes: int = WORKER_BYTES,
+        card_bytes: int | None = None,
+    ) -> None:
         if threads is not None and threads < 1:
             raise UserError(f"{threads} threads can do no work.", hint="one or more")
-        chosen = choose_places(workers)
+        chosen = choose_places(workers, worker_bytes=worker_bytes, card_bytes=card_bytes)
         self.places = chosen.workers
         self.reason = chosen.reason
         self.threads = threads or 1
+        self._slots = chosen.slots
         self._queue: deque[tuple[Job, str]] = deque()
         self._workers: dict[WorkerProcess, _Running | None] = {}
         self._ready: list[JobResult | JobProgress] = []
@@ -172,7 +182,7 @@ class LocalEngine:
         if len(self._workers) >= self.places:
             return None
         try:
-            return WorkerProcess(self.threads)
+            return WorkerProcess(self.threads, self._free_slot())
         except OSError as error:
             if self._workers:  # fewer at once, then
                 return None
@@ -181,6 +191,13 @@ class LocalEngine:
                 hint="free some memory, or raise the limit of processes",
                 exit_code=EXIT_FAILED,
             ) from error
+
+    def _free_slot(self) -> Slot:
+        """The first slot that no living worker has; those of one GPU are alike."""
+        free = list(self._slots)
+        for worker in self._workers:
+            free.remove(worker.slot)
+        return free[0]
 
     def _listen(self, timeout: float | None) -> None:
         """Wait once for any worker that has a job, and take in what it says."""

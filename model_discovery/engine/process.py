@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from model_discovery.engine.jobs import Json
+from model_discovery.engine.places import Slot
 
 # Torch, BLAS and tokenizers read these when they are loaded, so they are set before the process begins.
 THREAD_VARIABLES = (
@@ -26,8 +27,8 @@ THREAD_VARIABLES = (
 )
 # Not multiprocessing's spawn: that would run the caller's script again in every worker.
 _BOOT = (
-    "import json, sys; descriptor, parent, threads, sys.path[:] = json.loads(sys.argv[1]); "
-    "from model_discovery.engine.worker import main; main(descriptor, parent, threads)"
+    "import json, sys; descriptor, parent, threads, slot, sys.path[:] = json.loads(sys.argv[1]); "
+    "from model_discovery.engine.worker import main; main(descriptor, parent, threads, slot)"
 )
 OUTPUT_TAIL = 4000
 
@@ -51,9 +52,12 @@ class WorkerProcess:
     ----------
     threads
         Value of `OMP_NUM_THREADS` and its relatives in the worker.
+    slot
+        Its GPU, the only one that `CUDA_VISIBLE_DEVICES` leaves it.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, slot: Slot) -> None:
+        self.slot = slot
         self.connection: Connection[Any, Any]
         self.connection, theirs = Pipe()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the worker)
@@ -75,7 +79,9 @@ class WorkerProcess:
             **os.environ,
             **dict.fromkeys(THREAD_VARIABLES, str(threads)),
         }
-        start = json.dumps([descriptor, os.getpid(), threads, sys.path])
+        if self.slot.card is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = self.slot.card.id
+        start = json.dumps([descriptor, os.getpid(), threads, asdict(self.slot), sys.path])
         return subprocess.Popen(
             [sys.executable, "-c", _BOOT, start],
             env=environment,

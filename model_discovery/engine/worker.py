@@ -15,7 +15,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from model_discovery.engine.cards import Card
 from model_discovery.engine.jobs import JobContext, Json, Resources
+from model_discovery.engine.places import Slot
 from model_discovery.errors import UserError
 from model_discovery.strict_json import dump_json
 
@@ -23,7 +25,7 @@ PR_SET_PDEATHSIG = 1
 LOG_NAME = "job.log"
 
 
-def main(descriptor: int, parent: int, threads: int) -> None:
+def main(descriptor: int, parent: int, threads: int, slot_fields: Json) -> None:
     """Serve jobs from the connection ``descriptor`` until it closes or the process ``parent`` is gone."""
     die_with(parent)
     # Ctrl-C is the controller's: it decides what becomes of running jobs.
@@ -32,13 +34,15 @@ def main(descriptor: int, parent: int, threads: int) -> None:
     os.set_inheritable(descriptor, False)
     connection: Connection[Any, Any] = Connection(descriptor)
     resources = Resources()
+    card = slot_fields["card"]
+    slot = Slot(None if card is None else Card(**card), slot_fields["share"])
     try:
         while True:
             try:
                 message = json.loads(connection.recv_bytes())
             except (EOFError, ConnectionError):
                 break
-            _send(connection, _run(message, threads, connection, resources))
+            _send(connection, _run(message, threads, slot, connection, resources))
     except ControllerGone:
         return
     finally:
@@ -64,7 +68,9 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
-def _run(message: Json, threads: int, connection: "Connection[Any, Any]", resources: Resources) -> str:
+def _run(
+    message: Json, threads: int, slot: Slot, connection: "Connection[Any, Any]", resources: Resources
+) -> str:
     """Run one job; the answer for the controller, as JSON."""
     started = time.monotonic()
 
@@ -75,7 +81,7 @@ def _run(message: Json, threads: int, connection: "Connection[Any, Any]", resour
     try:
         folder = Path(message["folder"])
         with output_to(_open_log(folder)):
-            context = JobContext(folder, threads, send=send, resources=resources)
+            context = JobContext(folder, threads, send=send, resources=resources, slot=slot)
             answer["value"] = _call(message["function"], message["request"], context)
         return dump_json({**answer, "seconds": time.monotonic() - started})
     # The border of the process: whatever a job raises is recorded under its name.

@@ -34,6 +34,13 @@ def environment(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     }
 
 
+def slot(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    time.sleep(request["seconds"])
+    card = context.slot.card
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return {"visible": visible, "card": card and card.id, "share": context.slot.share}
+
+
 def torch_threads(request: dict[str, Any], context: JobContext) -> dict[str, Any]:
     import torch
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from model_discovery.engine import Job, JobProgress, JobResult, LocalEngine
+from model_discovery.engine import Card, Job, JobProgress, JobResult, LocalEngine, places
 from model_discovery.engine.worker import LOG_NAME
 from model_discovery.errors import UserError
 
@@ -80,6 +80,22 @@ def test_threads_are_set_before_torch_loads(tmp_path: Path) -> None:
         value = runner.run("environment", names=names).value
         assert value == {"variables": dict(zip(names, ["2", "2", "0"], strict=True)), "torch": False}
         assert runner.run("torch_threads").value == {"threads": 2}
+
+
+def test_each_worker_has_its_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the one that takes the place of a worker that was killed."""
+    cards = [Card(f"GPU-{n}", "NVIDIA A100", 80 * 10**9, 80 * 10**9) for n in range(2)]
+    monkeypatch.setattr(places, "list_cards", lambda: cards)
+    with LocalEngine(workers=3) as engine:
+        runner = Runner(engine, tmp_path)
+        _, killed, _ = [runner.submit("slot", seconds=0.3) for _ in range(3)]
+        assert engine.cancel(killed)
+        runner.submit("slot", seconds=0.0)
+        found: list[Any] = []
+        while len(found) < 3:
+            found += [message.value for message in engine.wait(timeout=5) if isinstance(message, JobResult)]
+        assert found[0] == {"visible": "GPU-1", "card": "GPU-1", "share": 1.0}
+        assert found[1:] == [{"visible": "GPU-0", "card": "GPU-0", "share": 0.5}] * 2
 
 
 def test_progress_comes_in_order_before_the_result(runner: Runner) -> None:
