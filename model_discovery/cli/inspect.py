@@ -58,6 +58,8 @@ def verify(
         progress=not as_json,
         track=track or "none",
     )
+    if not reports:  # a process of torchrun's that trained along; the first one speaks for all
+        return
     if as_json:
         print_json([report.model_dump(mode="json") for report in reports])
     else:

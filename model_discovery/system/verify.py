@@ -1,7 +1,7 @@
 """One design trained and scored outside a campaign."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +31,20 @@ def verify(
     progress: bool,
     track: str = "none",
 ) -> "list[VerificationReport]":
-    """Train and score one design with seeds ``0 … seeds - 1``; finished runs are not repeated."""
+    """Train and score one design with seeds ``0 … seeds - 1``; finished runs are not repeated.
+
+    Under ``torchrun`` its processes train each seed together; all but the first answer with nothing.
+    """
     from model_discovery.blocks import get_scale
     from model_discovery.config import Settings
     from model_discovery.verification import VerifyRequest, check_suites, default_suites, get_recipe, prepare
+    from model_discovery.verification.distributed import follow, launched
 
     settings = Settings()
+    launch = launched()
+    if launch is not None and launch.follows:
+        follow(launch, seeds)
+        return []
     check_choice(track)
     found, recipe_ = get_scale(scale), get_recipe(recipe, corpus=corpus)
     suites = suites or default_suites(recipe_)
@@ -73,17 +81,24 @@ def _run_all(
 ) -> "list[VerificationReport]":
     from model_discovery.engine import Job, JobResult, LocalEngine
     from model_discovery.verification import VerificationReport
+    from model_discovery.verification.distributed import explaining_the_end, launched
 
-    engine = LocalEngine(min(workers or len(requests), len(requests)))
+    launch = launched()
+    work = f"model_discovery.verification.{'distributed' if launch else 'work'}:run_verify"
+    engine = (
+        LocalEngine(1, launch.threads)
+        if launch
+        else LocalEngine(min(workers or len(requests), len(requests)))
+    )
     results: dict[int, VerificationReport] = {}
     with (
+        explaining_the_end() if launch else nullcontext(),
         closing_engine(engine, lambda: len(results) < len(requests)),
         Display(enabled=progress) as display,
         tracking(track, track_dir, display.plain) as tracker,
     ):
         for number, request in enumerate(requests):
             place = folder / f"{request.design}-{request.scale}-{request.recipe.hash}-{request.seed}"
-            work = "model_discovery.verification.work:run_verify"
             engine.submit(Job(number, work, request.model_dump(mode="json"), place))
         while len(results) < len(requests):
             for message in engine.wait(timeout=0.5):

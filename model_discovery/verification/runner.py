@@ -101,8 +101,8 @@ class Runner:
             self._count(outcome)
             self.peak_memory_mb = outcome.peak_memory_mb
             if outcome.ok:
-                return _validated(TrainAnswer, outcome.value)
-            if last or not _killed_from_outside(outcome):
+                return validated(TrainAnswer, outcome.value)
+            if last or not killed_from_outside(outcome):
                 break
         raise self._failure(outcome)
 
@@ -128,7 +128,7 @@ class Runner:
                 hint="free some space and resume; nothing that is finished is lost",
                 exit_code=EXIT_FAILED,
             )
-        if _killed_from_outside(outcome):
+        if killed_from_outside(outcome):
             return VerificationFailure(
                 "memory", "killed twice from outside, as a machine without memory does"
             )
@@ -162,7 +162,7 @@ class ServedModel:
 
     def _ask(self, kind: type[A], message: dict[str, Any]) -> A:
         try:
-            return _validated(kind, self._session.ask(message))
+            return validated(kind, self._session.ask(message))
         except SandboxFailure as failure:
             raise self._runner._failure(failure.outcome) from failure
 
@@ -175,7 +175,7 @@ class ServedModel:
         self._runner._count(self._session.close() if error is None else self._session.kill())
 
 
-def _validated(kind: type[A], answer: dict[str, Any] | None) -> A:
+def validated(kind: type[A], answer: dict[str, Any] | None) -> A:
     """What untrusted code returned, if it is what was asked for; numbers that are not finite have a name."""
     try:
         return kind.model_validate(answer)
@@ -187,6 +187,6 @@ def _validated(kind: type[A], answer: dict[str, Any] | None) -> A:
         raise VerificationFailure("failed", f"an answer that cannot be: '{where}': {first['msg']}") from error
 
 
-def _killed_from_outside(outcome: Outcome) -> bool:
+def killed_from_outside(outcome: Outcome) -> bool:
     """By the kernel out of memory, by a person, or with the sandbox's server."""
     return outcome.status == "signal" and ("SIGKILL" in outcome.error or "server ended" in outcome.error)
