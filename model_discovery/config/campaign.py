@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 Share = Annotated[float, Field(ge=0)]
 SandboxLevel = Literal["auto", "plain", "namespaces"]
@@ -71,7 +71,7 @@ class CampaignConfig(_Model):
     seed: int = Field(0, ge=0)
     recipe: str = "grammar"
     corpus: str | None = None
-    blimp_dir: str | None = None
+    suite_dirs: dict[str, str] = {}
     tokens: dict[str, PositiveInt] = {}
     suites: tuple[str, ...] = ("minimal-pairs",)
     seed_designs: tuple[str, ...] = Field(min_length=1)
@@ -84,6 +84,16 @@ class CampaignConfig(_Model):
     design: DesignConfig = DesignConfig()
     budget: BudgetConfig
     ladder: LadderConfig = LadderConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_form(cls, values: object) -> object:
+        """Campaigns of earlier versions name BLiMP's folder alone."""
+        if isinstance(values, dict) and "blimp_dir" in values:
+            values = dict(values)
+            if (folder := values.pop("blimp_dir")) is not None:
+                values["suite_dirs"] = {"blimp": folder} | dict(values.get("suite_dirs") or {})
+        return values
 
     @property
     def scales(self) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ class RequestMaker:
             seed=step.seed,
             suites=config.suites,
             data_dir=self._data_dir,
-            blimp_dir=config.blimp_dir,
+            suite_dirs=config.suite_dirs,
             sandbox=config.sandbox,
             rungs=state.rung_losses.limits(step.scale, self.recipe.tokens_for(scale)) if first else (),
         )

@@ -35,7 +35,8 @@ class BuildSystem:
     recipe, corpus
         ``grammar``; or ``text`` with a folder or file of your own text.
     suites, blimp_dir
-        What is scored: ``minimal-pairs``; ``blimp`` with the folder of its JSONL files.
+        What is scored: ``minimal-pairs``, ``blimp``, ``babylm``, ``core``, tasks of lm-eval by name, a folder
+        of YAML tasks; ``NAME=FOLDER`` says where a suite's data lies, ``blimp_dir`` where BLiMP's does.
     selector, designs, runs
         Who chooses; how many designs; verification runs by scale.
     workers
@@ -71,14 +72,17 @@ class BuildSystem:
         overrides: Iterable[str] = (),
         progress: bool = True,
     ) -> None:
+        from model_discovery.verification import name_suites
+
+        names, folders = name_suites(suites or (), blimp_dir)
         config = load_config(
             preset,
             overrides,
             seed=seed,
             recipe=recipe or ("text" if corpus else None),
             corpus=None if corpus is None else str(Path(corpus).expanduser().absolute()),
-            suites=None if suites is None else tuple(suites),
-            blimp_dir=None if blimp_dir is None else str(Path(blimp_dir).expanduser().absolute()),
+            suites=None if suites is None else names,
+            suite_dirs=folders or None,
             selector=selector,
             track=track,
         )
@@ -91,7 +95,7 @@ class BuildSystem:
         self.recipe = _checked_recipe(self.config)
         if suites is None:
             self.config = _with_suites(self.config, self.recipe)
-        _check(self.config, self.recipe)
+        _check(self.config, self.recipe, self.settings.data_dir)
 
     def __call__(self, instruction: str, *, name: str | None = None) -> "DiscoveryResult":
         """Run a campaign to its end, or until Ctrl-C.
@@ -238,9 +242,9 @@ def _with_suites(config: CampaignConfig, recipe: "Recipe") -> CampaignConfig:
     """The preset's suites where the recipe has them, else those it can be scored on."""
     from model_discovery.verification import default_suites
 
-    if recipe.kind == "grammar" and config.blimp_dir is None:
+    if recipe.kind == "grammar" and not config.suite_dirs:
         return config
-    return config.model_copy(update={"suites": default_suites(recipe, config.blimp_dir)})
+    return config.model_copy(update={"suites": default_suites(recipe, config.suite_dirs)})
 
 
 def _checked_recipe(config: CampaignConfig) -> "Recipe":
@@ -252,13 +256,13 @@ def _checked_recipe(config: CampaignConfig) -> "Recipe":
     return recipe
 
 
-def _check(config: CampaignConfig, recipe: "Recipe") -> None:
+def _check(config: CampaignConfig, recipe: "Recipe", data_dir: Path) -> None:
     """Everything that can be refused before work begins, instruction aside."""
     from model_discovery.blocks.seed_designs import seed_designs
     from model_discovery.evolution import check_campaign
     from model_discovery.verification import check_suites
 
-    check_suites(config.suites, recipe=recipe, blimp_dir=config.blimp_dir)
+    check_suites(config.suites, recipe=recipe, folders=config.suite_dirs, data_dir=data_dir)
     check_campaign("-", config, seed_designs())
 
 

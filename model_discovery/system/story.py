@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from model_discovery.evolution import CampaignState, Leaderboard
     from model_discovery.export import Origin, Story
 
-_OWN_PATHS = {"corpus": "YOUR_TEXT", "blimp_dir": "BLIMP_FOLDER"}
+_OWN_PATHS = {"corpus": "YOUR_TEXT"}
 
 
 def story_in_tree(name: str, tree: "UnitTree", db: str, campaign: str | None) -> "Story":
@@ -78,7 +78,15 @@ def _command(instruction: str, config: Mapping[str, Any]) -> str:
     words = ["model-discovery", "discover", instruction, "--preset", str(config["preset"])]
     preset = load_config(str(config["preset"])).model_dump(mode="json")
     for path, value in _differences(preset, config, ""):
-        if path in ("workers", "preset", "track"):
+        if path in ("workers", "preset", "track", "suite_dirs"):
+            continue
+        if path == "suites":
+            folders = config.get("suite_dirs") or {}
+            words += [
+                word
+                for suite in value
+                for word in ("--suite", f"{suite}=FOLDER" if suite in folders else str(suite))
+            ]
             continue
         if path in _OWN_PATHS:
             words += [f"--{path.replace('_', '-')}", _OWN_PATHS[path]]

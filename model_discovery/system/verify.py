@@ -37,7 +37,14 @@ def verify(
     """
     from model_discovery.blocks import get_scale
     from model_discovery.config import Settings
-    from model_discovery.verification import VerifyRequest, check_suites, default_suites, get_recipe, prepare
+    from model_discovery.verification import (
+        VerifyRequest,
+        check_suites,
+        default_suites,
+        get_recipe,
+        name_suites,
+        prepare,
+    )
     from model_discovery.verification.distributed import follow, launched
 
     settings = Settings()
@@ -47,8 +54,9 @@ def verify(
         return []
     check_choice(track)
     found, recipe_ = get_scale(scale), get_recipe(recipe, corpus=corpus)
-    suites = suites or default_suites(recipe_)
-    check_suites(suites, recipe=recipe_, blimp_dir=blimp_dir)
+    names, folders = name_suites(suites or (), blimp_dir)
+    names = names or default_suites(recipe_, folders)
+    check_suites(names, recipe=recipe_, folders=folders, data_dir=settings.data_dir)
     name, unit_tree = find_design(design, db=db, campaign=campaign)
     refuse_bad_sources(name, unit_tree)
     data_dir = folder_or_error(settings.data_dir).resolve()
@@ -61,9 +69,9 @@ def verify(
             scale=found.name,
             recipe=recipe_,
             seed=seed,
-            suites=suites,
+            suites=names,
             data_dir=str(data_dir),
-            blimp_dir=blimp_dir,
+            suite_dirs=folders,
         )
         for seed in range(seeds)
     ]

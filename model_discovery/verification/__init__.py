@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from model_discovery.verification.suites import SUITES as SUITES
     from model_discovery.verification.suites import check_suites as check_suites
     from model_discovery.verification.suites import default_suites as default_suites
+    from model_discovery.verification.suites import name_suites as name_suites
 
 _MODULES = {
     "baselines": ("Comparison", "Noise", "compare", "pool_noise"),
@@ -38,7 +39,7 @@ _MODULES = {
     "metrics": ("METRICS", "Metric", "get_metric"),
     "recipes": ("RECIPE_NAMES", "Recipe", "get_recipe"),
     "report": ("Cost", "Evidence", "Measure", "Score", "Size", "VerificationReport", "VerifyRequest"),
-    "suites": ("SUITES", "check_suites", "default_suites"),
+    "suites": ("SUITES", "check_suites", "default_suites", "name_suites"),
 }
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -20,6 +20,7 @@ from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.sandbox import Channel
 from model_discovery.seeds import derive
 from model_discovery.verification import trainer
+from model_discovery.verification.generation import generate_rows
 from model_discovery.verification.manifest import DataManifest, load_manifest
 from model_discovery.verification.measures import mean_over_windows
 from model_discovery.verification.orders import (
@@ -81,7 +82,8 @@ def train(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
 def serve(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Load a saved model, then answer messages until the session is closed.
 
-    ``{"held_out": HeldOutOrder}`` gives the loss window by window, ``{"rows", "starts"}`` log-likelihoods.
+    ``{"held_out": HeldOutOrder}`` gives the loss window by window, ``{"rows", "starts"}`` log-likelihoods,
+    ``{"generate", "most"}`` the tokens that follow rows.
     """
     _settle()
     order = ServeOrder.model_validate(request)
@@ -93,6 +95,8 @@ def serve(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
             windows = _held_out(data, asked.context, asked.tokens, asked.rows)
             losses, counts = trainer.window_losses(model, windows)
             channel.send({"losses": losses, "counts": counts})
+        elif "generate" in message:
+            channel.send(generate_rows(model, message["generate"], message["most"]))
         else:
             channel.send(score_rows(model, message["rows"], message["starts"]))
     return {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.verification.environment import describe_machine, versions
+from model_discovery.verification.evaluator import Scored
 from model_discovery.verification.manifest import DataManifest
 from model_discovery.verification.orders import TrainAnswer
 from model_discovery.verification.outcome import VerificationFailure
@@ -13,7 +14,6 @@ from model_discovery.verification.report import (
     Cost,
     Evidence,
     Measure,
-    Score,
     VerificationReport,
     VerifyRequest,
 )
@@ -25,7 +25,7 @@ class Findings:
 
     answer: TrainAnswer | None = None
     held_out: Measure | None = None
-    scores: dict[str, Score] = field(default_factory=dict)
+    scored: Scored = field(default_factory=Scored)
     artefacts: dict[str, str] = field(default_factory=dict)
 
 
@@ -61,15 +61,15 @@ def make_report(
         unigram=data.unigram_loss,
         curve=answer.curve if answer else (),
         held_out_curve=answer.held_out_curve if answer else (),
-        scores=found.scores if failure is None else {},
+        scores=found.scored.scores if failure is None else {},
         cost=cost,
-        evidence=_evidence(asked, data, answer, setting),
+        evidence=_evidence(asked, data, answer, found.scored, setting),
         artefacts=found.artefacts,
     )
 
 
 def _evidence(
-    asked: VerifyRequest, data: DataManifest, answer: TrainAnswer | None, setting: Setting
+    asked: VerifyRequest, data: DataManifest, answer: TrainAnswer | None, scored: Scored, setting: Setting
 ) -> Evidence:
     machine = describe_machine(setting.threads)
     return Evidence(
@@ -87,7 +87,8 @@ def _evidence(
         versions=versions(),
         machine=machine,
         resumed_at=answer.resumed_at if answer else (),
-        notes=(*data.notes, *(answer.notes if answer else ()), *setting.notes),
+        suite_checksums=scored.checksums,
+        notes=(*data.notes, *(answer.notes if answer else ()), *setting.notes, *scored.notes),
     )
 
 

@@ -44,6 +44,9 @@ _ALL = (
     Metric("bits_per_byte", "lower", "bits/byte", None, "loss"),
     Metric("minimal-pairs", "higher", "accuracy", 0.5, "accuracy"),
     Metric("blimp", "higher", "accuracy", 0.5, "accuracy"),
+    Metric("babylm", "higher", "accuracy", 0.5, "accuracy"),
+    Metric("probes", "higher", "accuracy", None, "accuracy"),
+    Metric("core", "higher", "mean", None, "accuracy"),
     Metric("tokens_per_second", "higher", "tokens/s", None, "cost"),
     Metric("train_seconds", "lower", "s", None, "cost"),
     Metric("cpu_seconds", "lower", "s", None, "cost"),
@@ -53,6 +56,19 @@ _ALL = (
 
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})
 """All metrics by name; the sets of a suite share the entry of the suite."""
+
+_MEASURES: Mapping[str, tuple[Direction, str]] = MappingProxyType(
+    {
+        "perplexity": ("lower", "per token"),
+        "word_perplexity": ("lower", "per word"),
+        "byte_perplexity": ("lower", "per byte"),
+        "bits_per_byte": ("lower", "bits/byte"),
+        "brier_score": ("lower", "squared error"),
+        "mcc": ("higher", "correlation"),
+        "f1": ("higher", "F1"),
+    }
+)
+"""What tasks of lm-eval measure besides accuracy, by the last part of a score's name."""
 
 
 def get_metric(name: str) -> Metric:
@@ -65,5 +81,24 @@ def get_metric(name: str) -> Metric:
         return METRICS[name]
     suite, slash, _ = name.partition("/")
     if slash and suite in METRICS and METRICS[suite].group == "accuracy":
-        return replace(METRICS[suite], name=name)
+        return suite_metric(name)
     raise unknown("metric", name, METRICS)
+
+
+def suite_metric(name: str) -> Metric:
+    """The metric of a score of any suite, tasks of lm-eval included, whose names are not all known here.
+
+    A score called ``SUITE`` or ``SUITE/PART`` is one of which more is better: a task that measures nothing of
+    the kind has only scores with the name of a measure at their end.
+
+    >>> suite_metric("hellaswag").direction, suite_metric("wikitext/bits_per_byte").direction
+    ('higher', 'lower')
+    """
+    if name in METRICS:
+        return METRICS[name]
+    suite, _, rest = name.partition("/")
+    measure = rest.rpartition("/")[2].partition("@")[0]
+    if measure in _MEASURES:
+        direction, unit = _MEASURES[measure]
+        return Metric(name, direction, unit, None, "accuracy")
+    return replace(METRICS.get(suite, Metric(suite, "higher", "accuracy", None, "accuracy")), name=name)

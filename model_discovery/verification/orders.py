@@ -88,6 +88,12 @@ class ScoreAnswer(_Frozen):
     greedy: tuple[bool, ...]
 
 
+class GenerateAnswer(_Frozen):
+    """The tokens that the model wrote after each row of a batch."""
+
+    tokens: tuple[tuple[NonNegativeInt, ...], ...]
+
+
 class GroupOrder(_Frozen):
     """Which process of a group that trains together this one is, and where the others are found.
 

@@ -5,7 +5,16 @@ import json
 from functools import cached_property
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.config import SandboxLevel
@@ -48,8 +57,8 @@ class VerifyRequest(_Frozen):
         What is scored after training; empty for the held-out loss alone.
     data_dir
         Where prepared data lies or is made.
-    blimp_dir
-        Folder of BLiMP's JSONL files; only for the suite ``blimp``.
+    suite_dirs
+        Folders of suites whose data the user named, by suite. What lies in them stands in the report.
     sandbox
         Level of isolation.
     rungs
@@ -65,11 +74,21 @@ class VerifyRequest(_Frozen):
     seed: NonNegativeInt
     suites: tuple[str, ...]
     data_dir: str
-    blimp_dir: str | None = None
+    suite_dirs: dict[str, str] = {}
     sandbox: SandboxLevel = "auto"
     rungs: tuple[Rung, ...] = ()
     cpu_seconds: PositiveFloat | None = None
     memory_mb: PositiveInt | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_form(cls, values: object) -> object:
+        """Requests stored by earlier versions name BLiMP's folder alone."""
+        if isinstance(values, dict) and "blimp_dir" in values:
+            values = dict(values)
+            if (folder := values.pop("blimp_dir")) is not None:
+                values["suite_dirs"] = {"blimp": folder}
+        return values
 
     @cached_property
     def hash(self) -> str:
@@ -96,12 +115,31 @@ class Measure(_Frozen):
 
 
 class Score(_Frozen):
-    """An accuracy over ``n`` items, its standard error (``None`` over a single one), and chance level."""
+    """What a suite, or a part of one, measured.
+
+    Attributes
+    ----------
+    stderr
+        ``None`` where there is none, as over a single item.
+    n
+        Items.
+    chance
+        What guessing reaches; ``None`` where that is not known or means nothing.
+    metric
+        As lm-eval calls it; ``mean`` over parts of different metrics.
+    version
+        Of the task.
+    parts
+        Sets or tasks that this is the mean of.
+    """
 
     value: FiniteFloat
     stderr: FiniteFloat | None
     n: int
-    chance: float
+    chance: FiniteFloat | None
+    metric: str = "acc"
+    version: str = ""
+    parts: PositiveInt = 1
 
 
 class Cost(_Frozen):
@@ -169,6 +207,8 @@ class Evidence(_Frozen):
         Of every tensor that was scored, as the trainer had it in memory and as the file holds it.
     tokens
         Training tokens seen.
+    suite_checksums
+        Of the items of each suite.
     resumed_at
         Steps from which an interrupted training went on.
     notes
@@ -188,6 +228,7 @@ class Evidence(_Frozen):
     sandbox: str = ""
     versions: dict[str, str] = {}
     machine: Machine = Machine()
+    suite_checksums: dict[str, str] = {}
     resumed_at: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -207,7 +248,8 @@ class VerificationReport(_Frozen):
         ``(training tokens, nats per token)``: training loss over the stretch before (at most 500 points),
         and loss on the first held-out windows at fixed token counts.
     scores
-        By suite (``blimp``: the mean over its sets) and by set (``blimp/adjunct_island``).
+        By suite (``blimp``), by part of it (``blimp/island_effects``, ``blimp/adjunct_island``), and what
+        else a task measures (``hellaswag/acc``).
     artefacts
         ``folder``, ``model``: what is left on disk.
     """

@@ -13,6 +13,7 @@ from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.sandbox import Limits, Outcome, Sandbox, SandboxFailure, Session
 from model_discovery.verification.manifest import DataManifest
 from model_discovery.verification.orders import (
+    GenerateAnswer,
     HeldOutAnswer,
     HeldOutOrder,
     ScoreAnswer,
@@ -159,6 +160,13 @@ class ServedModel:
         if not len(answer.sums) == len(answer.greedy) == len(rows):
             raise VerificationFailure("failed", f"{len(answer.sums)} answers to {len(rows)} rows")
         return list(zip(answer.sums, answer.greedy, strict=True))
+
+    def generate(self, rows: tuple[tuple[int, ...], ...], most: int) -> list[tuple[int, ...]]:
+        """The ``most`` most likely tokens after each row."""
+        answer = self._ask(GenerateAnswer, {"generate": rows, "most": most})
+        if [len(tokens) for tokens in answer.tokens] != [most] * len(rows):
+            raise VerificationFailure("failed", f"not {most} tokens after each of {len(rows)} rows")
+        return list(answer.tokens)
 
     def _ask(self, kind: type[A], message: dict[str, Any]) -> A:
         try:

@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model_discovery.engine import JobContext
 from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.sandbox import Sandbox
 from model_discovery.verification.data import prepare
 from model_discovery.verification.energy import EnergyMeter
-from model_discovery.verification.evaluator import score_sets
+from model_discovery.verification.evaluator import TextCoder, score_suites, text_coder
 from model_discovery.verification.evidence import Findings, Setting, make_report
 from model_discovery.verification.folder import (
     SCRATCH,
@@ -22,7 +23,7 @@ from model_discovery.verification.folder import (
     write_training,
 )
 from model_discovery.verification.guard import Reloaded, Trained, check_files, check_reload
-from model_discovery.verification.item_sets import PairSet
+from model_discovery.verification.item_sets import ItemSet
 from model_discovery.verification.manifest import DataManifest
 from model_discovery.verification.measures import mean_over_windows
 from model_discovery.verification.orders import (
@@ -35,7 +36,10 @@ from model_discovery.verification.orders import (
 from model_discovery.verification.outcome import VerificationFailure
 from model_discovery.verification.report import Cost, Measure, VerificationReport, VerifyRequest
 from model_discovery.verification.runner import PRELOAD, Runner, serving_limits, training_limits
-from model_discovery.verification.suites import SuiteSource, check_suites, load_suites
+from model_discovery.verification.suites import SuiteSource, check_suites, load_suites, load_tasks
+
+if TYPE_CHECKING:
+    from model_discovery.verification.task_suites import TaskSuite
 
 PROBE_TOKENS = (
     8192  # of held-out text: for the losses during training, and to compare before and after reloading
@@ -59,7 +63,7 @@ def run_verify(
         cannot start. Nothing is recorded then.
     """
     asked = VerifyRequest.model_validate(request)
-    check_suites(asked.suites, recipe=asked.recipe, blimp_dir=asked.blimp_dir)
+    check_suites(asked.suites, recipe=asked.recipe, folders=asked.suite_dirs, data_dir=asked.data_dir)
     report = find_report(context.folder, asked)
     if report is None:
         try:
@@ -85,14 +89,14 @@ def _verify(
 ) -> VerificationReport:
     wall, cpu, meter = time.monotonic(), time.process_time(), EnergyMeter()
     data = prepare(asked.recipe, asked.scale, asked.data_dir)
-    sets = load_suites(asked.suites, _source(asked, data))
+    items = _items(asked, data)
     sandbox = _sandbox(asked, context)
     runner = make_runner(sandbox, context.folder / SCRATCH)
     found = Findings(artefacts={"folder": str(context.folder)})
     failure: VerificationFailure | None = None
     try:
         answer = _train(asked, data, runner, context, found, meter)
-        _prove_and_score(asked, data, sets, answer, runner, context, found)
+        _prove_and_score(asked, data, items, answer, runner, context, found)
     except VerificationFailure as error:
         data.verify()  # else the data was at fault, and this raises
         failure = error
@@ -153,7 +157,7 @@ def _trained(answer: TrainAnswer) -> Trained:
 def _prove_and_score(
     asked: VerifyRequest,
     data: DataManifest,
-    sets: list[PairSet],
+    items: "_Items",
     answer: TrainAnswer,
     runner: Runner,
     context: JobContext,
@@ -165,7 +169,7 @@ def _prove_and_score(
     saved = context.folder / SCRATCH / "train" / MODEL_FOLDER
     trained = _trained(answer)
     check_files(saved, asked.unit_tree, trained)
-    limits = serving_limits(asked, data, recipe.eval_tokens + _tokens_about(sets))
+    limits = serving_limits(asked, data, recipe.eval_tokens + items.tokens)
     folder = str(data.folder.resolve())
     with runner.serve(ServeOrder(model=str(saved.resolve()), data=folder), limits) as model:
         rows = recipe.batch_size_for(asked.scale)
@@ -175,12 +179,7 @@ def _prove_and_score(
         probe = _mean(windows.losses[:first], windows.counts[:first])
         check_reload(trained, Reloaded(probe.value, found.held_out.value), data.unigram_loss)
         context.report(tokens=answer.tokens, loss=found.held_out.value, doing="scoring")
-        found.scores = score_sets(
-            sets,
-            lambda batch: model.score(batch.rows, batch.starts),
-            tokenizer=data.tokenizer,
-            max_length=recipe.context,
-        )
+        found.scored = score_suites(items.sets, items.tasks, model, items.coder)
     found.artefacts["model"] = str(place_model(saved, data.tokenizer, context.folder))
 
 
@@ -207,18 +206,32 @@ def _progress_to(context: JobContext, meter: EnergyMeter) -> Callable[[dict[str,
     return hear
 
 
-def _source(asked: VerifyRequest, data: DataManifest) -> SuiteSource:
-    blimp = None if asked.blimp_dir is None else Path(asked.blimp_dir)
-    return SuiteSource(scale=asked.scale, pairs=data.pairs, blimp=blimp)
+@dataclass(frozen=True)
+class _Items:
+    """What is scored, read and tried before anything is trained; ``tokens`` is about what it costs."""
+
+    sets: list[ItemSet]
+    tasks: "list[TaskSuite]"
+    coder: TextCoder
+    tokens: int
+
+
+def _items(asked: VerifyRequest, data: DataManifest) -> _Items:
+    source = SuiteSource(asked.scale, data.pairs, asked.suite_dirs, Path(asked.data_dir))
+    coder = text_coder(data.tokenizer, asked.recipe.context)
+    sets, tasks = load_suites(asked.suites, source), load_tasks(asked.suites, source, coder.encoder)
+    return _Items(sets, tasks, coder, _tokens_about(sets) + sum(suite.tokens for suite in tasks))
 
 
 def _probe_tokens(asked: VerifyRequest) -> int:
     return min(PROBE_TOKENS, asked.recipe.eval_tokens)
 
 
-def _tokens_about(sets: list[PairSet]) -> int:
+def _tokens_about(sets: list[ItemSet]) -> int:
     """Tokens of all sentences with their padding, from above: a token is rarely shorter than two letters."""
-    return sum(len(good) + len(bad) for pairs in sets for good, bad in pairs.pairs)
+    return sum(
+        len(item.context) + len(choice) for one in sets for item in one.items for choice in item.choices
+    )
 
 
 def _mean(losses: tuple[float, ...], counts: tuple[int, ...]) -> Measure:

@@ -20,10 +20,12 @@ from model_discovery.errors import UserError
 from model_discovery.verification.blimp_sets import BLIMP_SETS
 from model_discovery.verification.child import score_rows
 from model_discovery.verification.encoding import Answer, Encoder, ScoreBatch, ask, make_batches
-from model_discovery.verification.evaluator import score_sets, tokenizer_encoder
-from model_discovery.verification.item_sets import PairSet
+from model_discovery.verification.evaluator import score_suites, text_coder
+from model_discovery.verification.generation import generate_rows
+from model_discovery.verification.item_sets import Choice, ChoiceSet, ItemSet, PairSet, checksum
+from model_discovery.verification.report import Score
+from model_discovery.verification.served_lm import Rows, ServedLM
 from model_discovery.verification.suites import SuiteSource, load_suites
-from model_discovery.verification.tasks import ServedLM
 from model_discovery.verification.tokenizers import train_bpe, word_tokenizer
 
 WORDS = [f"w{i}" for i in range(40)]
@@ -52,14 +54,24 @@ def sentences(seed: int, n: int) -> tuple[tuple[str, str], ...]:
     return tuple((one, " ".join([*draw.sample(one.split(), len(one.split())), "w1"])) for one in good)
 
 
-def scorer_of(model: LanguageModel, seen: list[ScoreBatch] | None = None):
-    def score(batch: ScoreBatch) -> Sequence[Answer]:
-        if seen is not None:
-            seen.append(batch)
-        answer = score_rows(model, [list(row) for row in batch.rows], list(batch.starts))
+class Here:
+    """A model asked in this process; ``seen`` are the rows it was asked."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.model = model
+        self.seen: list[tuple[int, ...]] = []
+
+    def score(self, rows: Rows, starts: tuple[int, ...]) -> Sequence[Answer]:
+        self.seen += rows
+        answer = score_rows(self.model, [list(row) for row in rows], list(starts))
         return list(zip(answer["sums"], answer["greedy"], strict=True))
 
-    return score
+    def generate(self, rows: Rows, most: int) -> list[tuple[int, ...]]:
+        return [tuple(row) for row in generate_rows(self.model, list(map(list, rows)), most)["tokens"]]
+
+
+def scores_of(model: LanguageModel, tokenizer: Path, sets: Sequence[ItemSet]) -> dict[str, Score]:
+    return score_suites(sets, [], Here(model), text_coder(tokenizer, 128)).scores
 
 
 @torch.no_grad()
@@ -70,6 +82,13 @@ def directly(model: LanguageModel, tokenizer: Tokenizer, sentence: str) -> float
     return float(logp.gather(2, ids[:, 1:, None]).sum())
 
 
+@torch.no_grad()
+def after(model: LanguageModel, tokenizer: Tokenizer, context: str, word: str) -> float:
+    """Log-likelihood of one word after a context, which has no separator before it."""
+    ids = torch.tensor([tokenizer.encode(f"{context} {word}").ids])
+    return float(F.log_softmax(model(ids[:, :-1]).logits, dim=-1)[0, -1, ids[0, -1]])
+
+
 def accuracy(model: LanguageModel, tokenizer: Path, pairs: Sequence[tuple[str, str]]) -> float:
     encoder = Tokenizer.from_file(str(tokenizer))
     right = [directly(model, encoder, good) > directly(model, encoder, bad) for good, bad in pairs]
@@ -78,8 +97,9 @@ def accuracy(model: LanguageModel, tokenizer: Path, pairs: Sequence[tuple[str, s
 
 def test_accuracies_equal_a_direct_computation(model: LanguageModel, tokenizer: Path) -> None:
     sets = [PairSet("minimal-pairs", f"set_{seed}", sentences(seed, 60)) for seed in range(3)]
-    seen: list[ScoreBatch] = []
-    scores = score_sets(sets, scorer_of(model, seen), tokenizer=tokenizer, max_length=128)
+    here = Here(model)
+    scored = score_suites(sets, [], here, text_coder(tokenizer, 128))
+    scores = scored.scores
     expected = {f"minimal-pairs/{s.name}": accuracy(model, tokenizer, s.pairs) for s in sets}
     assert {name: score.value for name, score in scores.items() if "/" in name} == expected
     whole = scores["minimal-pairs"]
@@ -87,15 +107,39 @@ def test_accuracies_equal_a_direct_computation(model: LanguageModel, tokenizer: 
     assert (whole.n, whole.chance) == (180, 0.5)
     assert 0 < whole.stderr < scores["minimal-pairs/set_0"].stderr
     assert min(expected.values()) < max(expected.values())  # the sets tell something apart
-    assert sum(len(batch.rows) for batch in seen) < 360  # the same sentence is scored once
+    assert len(here.seen) < 360  # the same sentence is scored once
+    assert scored.checksums == {"minimal-pairs": checksum(sets)} and not scored.notes
+
+
+def test_groups_and_items_with_context(model: LanguageModel, tokenizer: Path) -> None:
+    """A group is the mean of its sets; an item may have a context and any number of choices."""
+    pairs = [PairSet("blimp", f"s{i}", sentences(i, 30), "binding" if i else "ellipsis") for i in range(3)]
+    draw = random.Random(5)
+    items = tuple(
+        Choice(" ".join(draw.choices(WORDS, k=5)), tuple(draw.sample(WORDS, k=2 + i % 3)), i % 2)
+        for i in range(40)
+    )
+    scores = scores_of(model, tokenizer, [*pairs, ChoiceSet("probes", "copy", items)])
+    binding = scores["blimp/binding"]
+    assert binding.value == pytest.approx((scores["blimp/s1"].value + scores["blimp/s2"].value) / 2)
+    assert (binding.n, binding.parts, scores["blimp"].parts) == (60, 2, 3)
+    assert scores["blimp/ellipsis"].value == scores["blimp/s0"].value
+    encoder = Tokenizer.from_file(str(tokenizer))
+    right = 0
+    for item in items:
+        likely = [after(model, encoder, item.context, choice) for choice in item.choices]
+        right += likely.index(max(likely)) == item.answer
+    chance = sum(1 / (2 + i % 3) for i in range(40)) / 40
+    assert scores["probes/copy"].chance == pytest.approx(chance)
+    assert scores["probes/copy"].value == right / 40
 
 
 def test_one_item_has_no_standard_error(model: LanguageModel, tokenizer: Path) -> None:
     sets = [PairSet("blimp", "a", sentences(0, 1)), PairSet("blimp", "b", sentences(1, 2))]
-    scores = score_sets(sets, scorer_of(model), tokenizer=tokenizer, max_length=128)
+    scores = scores_of(model, tokenizer, sets)
     assert scores["blimp/a"].stderr is None and scores["blimp"].stderr is None
     assert scores["blimp/b"].stderr is not None
-    assert score_sets([], scorer_of(model), tokenizer=tokenizer, max_length=128) == {}
+    assert scores_of(model, tokenizer, []) == {}
 
 
 def test_log_likelihoods_do_not_depend_on_the_batch(model: LanguageModel) -> None:
@@ -128,7 +172,7 @@ def test_batches_hold_each_row_once_within_their_size(rows, size: int) -> None:
 
 
 def test_contexts_are_encoded_as_lm_eval_does(tokenizer: Path) -> None:
-    encoder = tokenizer_encoder(tokenizer, max_length=4)
+    encoder = text_coder(tokenizer, 4).encoder
     seen: list[ScoreBatch] = []
 
     def score(batch: ScoreBatch) -> list[Answer]:
@@ -185,12 +229,12 @@ def bpe(pairs: Sequence[tuple[str, str]], path: Path) -> Path:
 
 
 def test_real_blimp_sets(shared_data: Path, tmp_path: Path) -> None:
-    sets = load_suites(["blimp"], SuiteSource("0.1M", blimp=shared_data / "blimp"))
+    sets = load_suites(["blimp"], SuiteSource("0.1M", folders={"blimp": shared_data / "blimp"}))
     assert len(sets) == 67 and all(len(pairs.pairs) == 1000 for pairs in sets)
     some = [PairSet("blimp", s.name, s.pairs[:40]) for s in sets[::30]]
     path = bpe([pair for s in some for pair in s.pairs], tmp_path / "tokenizer.json")
     model = LanguageModel(sound(), vocab_size=400, width=32, n_blocks=2, seed=3).eval()
-    scores = score_sets(some, scorer_of(model), tokenizer=path, max_length=128)
+    scores = scores_of(model, path, some)
     for s in some:
         assert scores[f"blimp/{s.name}"].value == accuracy(model, path, s.pairs)
 
@@ -211,19 +255,20 @@ def test_same_as_lm_evals_own_blimp_tasks(
     listing = "".join(f"- config_name: {name}\n  data_files: {name}.jsonl\n" for name in chosen)
     (hub / "README.md").write_text(f"---\nconfigs:\n{listing}---\n")
     sets = []
-    for s in load_suites(["blimp"], SuiteSource("0.1M", blimp=shared_data / "blimp")):
+    for s in load_suites(["blimp"], SuiteSource("0.1M", folders={"blimp": shared_data / "blimp"})):
         if s.name in chosen:
             sets.append(PairSet("blimp", s.name, s.pairs[:100]))
             rows = [{"sentence_good": good, "sentence_bad": bad} for good, bad in s.pairs[:100]]
             (hub / f"{s.name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     path = bpe([pair for s in sets for pair in s.pairs], tmp_path / "tokenizer.json")
     model = LanguageModel(sound(), vocab_size=400, width=32, n_blocks=2, seed=3).eval()
-    ours = score_sets(sets, scorer_of(model), tokenizer=path, max_length=128)
+    ours = scores_of(model, path, sets)
 
     monkeypatch.chdir(tmp_path)
     own = Path(lm_eval.__file__).parent / "tasks" / "blimp"
     manager = TaskManager(include_path=str(own), include_defaults=False)
-    lm = ServedLM(scorer_of(model), tokenizer_encoder(path, 128))
+    coder = text_coder(path, 128)
+    lm = ServedLM(Here(model), coder.encoder, coder.decode)
     results = evaluate(lm=lm, task_dict=manager.load([f"blimp_{name}" for name in chosen]))["results"]
     for name in chosen:
         assert ours[f"blimp/{name}"].value == results[f"blimp_{name}"]["acc,none"]

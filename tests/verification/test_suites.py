@@ -23,33 +23,34 @@ def write_blimp(folder: Path, names: tuple[str, ...] = BLIMP_SETS, **row: object
     return folder
 
 
-def refusal(suites: tuple[str, ...], blimp_dir: Path | None = None) -> str:
+def refusal(suites: tuple[str, ...], data_dir: Path, **folders: Path) -> str:
     with pytest.raises(UserError) as caught:
-        check_suites(suites, recipe=GRAMMAR, blimp_dir=blimp_dir)
+        check_suites(suites, recipe=GRAMMAR, folders=folders, data_dir=data_dir)
     return str(caught.value)
 
 
-def test_unknown_suite_names_the_nearest() -> None:
-    assert "Did you mean 'minimal-pairs'?" in refusal(("minimal_pairs",))
-    with pytest.raises(UserError, match="Did you mean 'blimp'"):
-        load_suites(["blim"], SuiteSource("0.1M"))
+def test_unknown_suite_names_the_nearest(tmp_path: Path) -> None:
+    assert "Did you mean 'minimal-pairs'?" in refusal(("minimal_pairs",), tmp_path)
+    assert "Did you mean 'hellaswag'?" in refusal(("helaswag",), tmp_path)
 
 
 def test_blimp_says_what_it_lacks(tmp_path: Path) -> None:
-    assert "--blimp-dir" in refusal(("blimp",))
-    assert "There is no folder" in refusal(("blimp",), tmp_path / "nowhere")
+    assert "--blimp-dir" in refusal(("blimp",), tmp_path)
+    assert "There is no folder" in refusal(("blimp",), tmp_path, blimp=tmp_path / "nowhere")
     partial = write_blimp(tmp_path / "partial", BLIMP_SETS[3:])
-    assert "lacks 3 of BLiMP's 67 sets, adjunct_island.jsonl first" in refusal(("blimp",), partial)
+    assert "lacks 3 of BLiMP's 67 sets, adjunct_island.jsonl first" in refusal(
+        ("blimp",), tmp_path, blimp=partial
+    )
     other = write_blimp(tmp_path / "other")
     (other / "adjunct_island.jsonl").write_text('{"sentence_god": "a", "sentence_bad": "b"}\n')
-    message = refusal(("blimp",), other)
+    message = refusal(("blimp",), tmp_path, blimp=other)
     assert "line 1 has no column 'sentence_good'. Did you mean 'sentence_god'?" in message
 
 
 def test_blimp_is_read_in_full(tmp_path: Path) -> None:
     folder = write_blimp(tmp_path / "blimp")
-    check_suites(("blimp",), recipe=GRAMMAR, blimp_dir=folder)
-    sets = load_suites(["blimp"], SuiteSource("0.1M", blimp=folder))
+    check_suites(("blimp",), recipe=GRAMMAR, folders={"blimp": folder})
+    sets = load_suites(["blimp"], SuiteSource("0.1M", folders={"blimp": folder}))
     assert [pairs.name for pairs in sets] == list(BLIMP_SETS)
     assert sets[0] == PairSet("blimp", "adjunct_island", (("Cats sleep.", "Cats sleeps."),), "island_effects")
 
@@ -86,7 +87,7 @@ def test_small_scales_skip_what_says_nothing_there(tmp_path: Path) -> None:
 
 def test_defaults(tmp_path: Path) -> None:
     assert default_suites(GRAMMAR) == ("minimal-pairs",)
-    assert default_suites(GRAMMAR, blimp_dir="x") == ("minimal-pairs", "blimp")
+    assert default_suites(GRAMMAR, {"blimp": "x"}) == ("minimal-pairs", "blimp")
     (tmp_path / "a.txt").write_text("Some text of one's own. " * 2000)
     text = get_recipe("text", corpus=tmp_path)
     assert default_suites(text) == ()

@@ -1,0 +1,33 @@
+"""The reference list that language models of this size are compared on, by lm-eval's names."""
+
+CORE_TASKS = (
+    "lambada_openai",
+    "hellaswag",
+    "piqa",
+    "arc_easy",
+    "arc_challenge",
+    "winogrande",
+    "openbookqa",
+    "sciq",
+    "swag",
+    "boolq",
+    "cb",
+    "copa",
+    "multirc",
+    "record",
+    "wic",
+    "wsc",
+    "glue",
+    "mathqa",
+    "triviaqa",
+    "logiqa",
+    "race",
+    "qa4mre",
+    "commonsense_qa",
+    "social_iqa",
+    "headqa_en",
+    "mutual",
+    "anli",
+    "inverse_scaling_mc",
+)
+"""Each counts once in the number called ``core``, however many tasks it stands for."""
