@@ -29,6 +29,34 @@ class DataFile(_Frozen):
     sha256: str
 
 
+class SourceCounts(_Frozen):
+    """What one source of a mixture gave.
+
+    Attributes
+    ----------
+    revision
+        Commit on the hub; ``None`` of a local data set.
+    weight, share
+        Of the training tokens: asked for, and reached.
+    near_duplicates
+        Documents left out because they resemble a held-out one.
+    ended
+        Whether it had nothing more to give.
+    """
+
+    name: str
+    config: str | None
+    split: str
+    revision: str | None
+    weight: float
+    share: float
+    tokens: int
+    documents: int
+    held_out_documents: int
+    near_duplicates: int
+    ended: bool
+
+
 class DataManifest(_Frozen):
     """Prepared data of one recipe at one scale.
 
@@ -48,6 +76,10 @@ class DataManifest(_Frozen):
         Over names and contents of all files; reports on data of different checksums cannot be compared.
     notes
         What was left out, in words.
+    separator_id
+        Token that stands before every document and after the last.
+    sources
+        Of a mixture of data sets, what each gave.
     """
 
     folder: Path
@@ -64,6 +96,8 @@ class DataManifest(_Frozen):
     files: tuple[DataFile, ...]
     checksum: str
     notes: tuple[str, ...] = ()
+    separator_id: int = 0
+    sources: tuple[SourceCounts, ...] = ()
 
     @property
     def tokenizer(self) -> Path:

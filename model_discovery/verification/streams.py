@@ -18,6 +18,7 @@ from model_discovery.seeds import derive
 from model_discovery.verification.tokenizers import SEPARATOR_ID
 
 IGNORED = -100
+_PIECE = 1 << 24
 Ids = NDArray[np.int64]
 
 
@@ -55,13 +56,15 @@ def token_dtype(vocab_size: int) -> str:
     return "<u2" if vocab_size <= 2**16 else "<u4"
 
 
-def write_stream(path: Path, documents: Iterable[Iterable[int]], vocab_size: int) -> tuple[int, int]:
+def write_stream(
+    path: Path, documents: Iterable[Iterable[int]], vocab_size: int, separator_id: int = SEPARATOR_ID
+) -> tuple[int, int]:
     """Write documents as one packed stream and return ``(tokens, documents)``.
 
     A separator stands before every document and one after the last.
     """
     dtype = np.dtype(token_dtype(vocab_size))
-    separator = np.array([SEPARATOR_ID], dtype).tobytes()
+    separator = np.array([separator_id], dtype).tobytes()
     tokens = count = 0
     with path.open("wb") as file:
         for document in documents:
@@ -161,6 +164,14 @@ def unigram_loss(train: Stream, held_out: Stream, vocab_size: int) -> float:
 
     What a model reaches that has learnt nothing but how often each token occurs.
     """
-    counts = np.bincount(np.asarray(train.tokens[1:]), minlength=vocab_size) + 1.0
-    asked = np.bincount(np.asarray(held_out.tokens[1:]), minlength=vocab_size)
+    counts = _frequencies(train, vocab_size) + 1.0
+    asked = _frequencies(held_out, vocab_size)
     return float(-(asked @ np.log(counts / counts.sum())) / asked.sum())
+
+
+def _frequencies(stream: Stream, vocab_size: int) -> NDArray[np.int64]:
+    """How often each token is a target, counted in pieces: ``bincount`` makes eight bytes of each token."""
+    counts = np.zeros(vocab_size, np.int64)
+    for first in range(1, len(stream.tokens), _PIECE):
+        counts += np.bincount(np.asarray(stream.tokens[first : first + _PIECE]), minlength=vocab_size)
+    return counts

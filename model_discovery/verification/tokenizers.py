@@ -58,15 +58,36 @@ def train_bpe(documents: Iterable[str], vocab_size: int) -> "Tokenizer":
     return tokenizer
 
 
-def load_tokenizer(path: Path) -> "Tokenizer":
-    """Load a ``tokenizer.json``; a separator written out in a text is read as plain text."""
+def load_tokenizer(path: Path, vocab_size: int | None = None) -> "Tokenizer":
+    """Load a ``tokenizer.json``; a separator written out in a text is read as plain text.
+
+    Raises
+    ------
+    UserError
+        No file, a damaged one, or entries beyond ``vocab_size``: a tokenizer of other data.
+    """
     from tokenizers import Tokenizer
 
     if not path.is_file():
         raise UserError(f"no tokenizer at {path}", hint="prepare the data of the recipe again")
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise UserError(
+            f"{path} is not a tokenizer: {error}", hint="a tokenizer.json of `tokenizers`"
+        ) from error
+    if vocab_size is not None and entries(tokenizer) > vocab_size:
+        raise UserError(
+            f"{path} has {entries(tokenizer):,} entries, the data {vocab_size:,}: another tokenizer.",
+            hint="prepare the data of the recipe again",
+        )
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def entries(tokenizer: "Tokenizer") -> int:
+    """One more than the largest id; some vocabularies have holes."""
+    return max(tokenizer.get_vocab().values(), default=-1) + 1
 
 
 def _sample(documents: Iterable[str]) -> Iterable[str]:

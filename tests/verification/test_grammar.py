@@ -14,7 +14,7 @@ from model_discovery.verification.grammar.lexicon import MASCULINE
 from model_discovery.verification.grammar.pairs import make_pairs
 from model_discovery.verification.grammar.sampling import Weighted, draws, shuffled
 from model_discovery.verification.grammar.tables import held_out_pair
-from model_discovery.verification.recipes import GRAMMAR_VERSION
+from model_discovery.verification.recipe import GRAMMAR_VERSION
 
 COUNT = 200
 DIGEST = "ec115821ee2701bd"

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from model_discovery.errors import UserError
 from model_discovery.verification import Recipe, get_recipe, load_manifest, prepare
 from model_discovery.verification.manifest import MANIFEST
-from model_discovery.verification.recipes import GrammarData
+from model_discovery.verification.recipe import GrammarData
 from model_discovery.verification.tokenizers import load_tokenizer
 
 SMALL = {"0.1M": 20_000}

@@ -1,0 +1,150 @@
+"""Documents of one part of a source, in order, from any place on; and several parts mixed by size.
+
+Nothing here is random: a mixture always takes the next document from the source that is furthest behind its
+share, so the same sources give the same documents in the same order.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from model_discovery.verification.hub import Opened, check_text, reading
+
+if TYPE_CHECKING:
+    from datasets import IterableDataset
+
+ROWS = 256
+
+T = TypeVar("T")
+Place = dict[str, Any]
+"""Where a strand stands, as plain data."""
+
+
+class Strand(Generic[T]):
+    """Documents of one part, treated in batches one batch ahead in another thread.
+
+    Parameters
+    ----------
+    opened
+        The source.
+    part
+        Its rows.
+    treat
+        From a batch of documents to as many items.
+    pool
+        Threads for what is read ahead.
+    place
+        Where to begin, as `place` told; the beginning unless given.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        part: "IterableDataset",
+        treat: Callable[[list[str]], list[T]],
+        pool: ThreadPoolExecutor,
+        place: Place | None = None,
+    ) -> None:
+        self._source, self._join, self._treat, self._pool = opened.source, opened.join, treat, pool
+        self._held: list[str] = list(place["held"]) if place else []
+        if place and place["rows"] is not None:
+            part.load_state_dict(place["rows"])
+        self._rows, self._batches = part, part.iter(batch_size=ROWS)
+        self._next_rows = place["rows"] if place else None
+        self._start: Place = {"rows": self._next_rows, "held": self._held}
+        self._items: list[T] = []
+        self._taken = 0
+        self._ahead: Future[tuple[Place, list[T]] | None] | None = pool.submit(self._read)
+        for _ in range(place["taken"] if place else 0):
+            self.take()
+
+    @property
+    def place(self) -> Place:
+        """Where it stands: a strand opened there gives the same items as this one from now on."""
+        return {**self._start, "taken": self._taken}
+
+    def take(self) -> T | None:
+        """The next item; ``None`` at the end."""
+        while self._taken >= len(self._items):
+            found = self._ahead.result() if self._ahead else None
+            if found is None:
+                self._ahead = None
+                return None
+            self._start, self._items = found
+            self._taken = 0
+            self._ahead = self._pool.submit(self._read)
+        self._taken += 1
+        return self._items[self._taken - 1]
+
+    def _read(self) -> tuple[Place, list[T]] | None:
+        """The next batch and the place before it; runs in one thread at a time."""
+        start: Place = {"rows": self._next_rows, "held": list(self._held)}
+        with reading(self._source):
+            table = next(self._batches, None)
+        if table is None:
+            documents = self._flush()
+            return (start, self._treat(documents)) if documents else None
+        self._next_rows = self._rows.state_dict()
+        texts = [check_text(self._source, value) for value in table.column(0).to_pylist()]
+        documents = list(self._joined(texts)) if self._join else [text for text in texts if text.strip()]
+        return start, self._treat(documents)
+
+    def _joined(self, texts: Sequence[str]) -> Iterator[str]:
+        length = sum(map(len, self._held))
+        for text in texts:
+            self._held.append(text)
+            length += len(text)
+            if length >= self._join:
+                yield from self._flush()
+                length = 0
+
+    def _flush(self) -> list[str]:
+        document = "\n".join(self._held).strip()
+        self._held.clear()
+        return [document] if document else []
+
+
+class Mixture(Generic[T]):
+    """Items of several sources, each getting its share of ``size``; within a source its strands take turns.
+
+    Parameters
+    ----------
+    sources
+        Strands of each source.
+    weights
+        Shares of the sources, relative to each other.
+    sizes
+        What each strand has given already; nothing unless told.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Sequence[Strand[T]]],
+        weights: Sequence[float],
+        size: Callable[[T], int],
+        sizes: Sequence[Sequence[int]] | None = None,
+    ) -> None:
+        self._sources, self._weights, self._size = sources, weights, size
+        self.sizes = [list(part) for part in sizes] if sizes else [[0] * len(strands) for strands in sources]
+        self._live = [list(range(len(strands))) for strands in sources]
+
+    def __iter__(self) -> Iterator[tuple[int, T]]:
+        while live := [index for index, strands in enumerate(self._live) if strands]:
+            source = min(live, key=lambda index: sum(self.sizes[index]) / self._weights[index])
+            strand = min(self._live[source], key=lambda index: self.sizes[source][index])
+            item = self._sources[source][strand].take()
+            if item is None:
+                self._live[source].remove(strand)
+                continue
+            self.sizes[source][strand] += self._size(item)
+            yield source, item
+
+    @property
+    def ended(self) -> tuple[int, ...]:
+        """Sources that have nothing more to give."""
+        return tuple(index for index, strands in enumerate(self._live) if not strands)
+
+    @property
+    def places(self) -> list[list[Place]]:
+        """Where the strands stand."""
+        return [[strand.place for strand in strands] for strands in self._sources]
