@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_discovery.verification.words import hash_runs, hash_words
+from model_discovery.verification.words import HashIndex, hash_runs, hash_words
 
 
 def counts(*texts: str) -> list[int]:
@@ -65,11 +65,29 @@ def _plain_words(text: str) -> list[str]:
 
 def test_runs_are_equal_only_where_their_words_are() -> None:
     numbers = hash_words(["a b c a b d a b c"]).hashes
-    runs = hash_runs(numbers, 3)
-    assert len(runs) == 7
-    assert runs[0] == runs[6]
-    assert len(np.unique(runs)) == 6
-    assert len(hash_runs(numbers, 10)) == 0
+    runs = list(hash_runs(numbers, 12))
+    assert [len(some) for some in runs] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0]
+    three = runs[2]
+    assert three[0] == three[6]
+    assert len(np.unique(three)) == 6
+
+
+def test_a_sentence_opens_after_a_stop_a_quote_or_a_line() -> None:
+    found = hash_words(['One, two. Three "four" - five\nsix', "seven eight"])
+    assert found.opens.tolist() == [True, False, True, True, True, True, True, False]
+    assert hash_words(["... a"]).opens.tolist() == [True]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=30), st.lists(st.integers(0, 5), max_size=30))
+def test_an_index_finds_what_it_knows(known: list[int], asked: list[int]) -> None:
+    spread = np.array([np.uint64(value) << np.uint64(61) for value in range(6)])
+    hashes = spread[np.array(known, np.int64)]
+    index = HashIndex(hashes)
+    assert np.array_equal(index.known[index.rows], hashes)
+    places, rows = index.find(spread[np.array(asked, np.int64)])
+    assert places.tolist() == [place for place, value in enumerate(asked) if value in known]
+    assert np.array_equal(index.known[rows], spread[np.array(asked, np.int64)][places])
 
 
 def test_broken_text_is_no_error() -> None:
