@@ -1,5 +1,6 @@
 """Commands about one design or one machine: verify, check, export, doctor."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -20,16 +21,23 @@ from model_discovery.cli.options import (
     Workers,
     print_json,
 )
-from model_discovery.errors import EXIT_BAD_INPUT, EXIT_FAILED
+from model_discovery.errors import EXIT_BAD_INPUT, EXIT_FAILED, UserError
 
 
 def verify(
     design: Annotated[
-        str,
+        str | None,
         typer.Argument(help="A design of the tree, a human design by name, a folder or a unit tree file."),
-    ],
-    scale: Annotated[str, typer.Option(help="0.1M, 0.4M, 1.5M, 5M, …")] = "0.1M",
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
+    ] = None,
+    scale: Annotated[str | None, typer.Option(help="0.1M (unless told), 0.4M, 1.5M, 5M, …")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds; 1 unless told.")] = None,
+    reproduce: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Do a finished run again and compare: DESIGN/SCALE/SEED of a campaign, or its folder.",
+        ),
+    ] = None,
     recipe: RecipeName = None,
     corpus: Corpus = None,
     suite: Suites = None,
@@ -41,13 +49,25 @@ def verify(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Train and score one design with several seeds, outside a campaign."""
+    """Train and score one design with several seeds, outside a campaign. Exit code 1 if a run failed.
+
+    With --reproduce: do a finished run again from what is stored of it. Exit code 1 if it does not agree.
+    """
     from model_discovery.system import verify as verifying
 
+    if reproduce is not None:
+        given = {
+            "DESIGN": design, "--scale": scale, "--seeds": seeds, "--recipe": recipe, "--suite": suite,
+            "--blimp-dir": blimp_dir, "--workers": workers, "--track": track,
+        }  # fmt: skip
+        _reproduce(reproduce, given, corpus=corpus, campaign=campaign, db=db, as_json=as_json)
+        return
+    if design is None:
+        raise UserError("verify needs a design.", hint="name one, or a finished run with --reproduce")
     reports = verifying.verify(
         design,
-        scale=scale,
-        seeds=seeds,
+        scale=scale or "0.1M",
+        seeds=seeds or 1,
         recipe=recipe or ("text" if corpus else "grammar"),
         corpus=corpus,
         suites=tuple(suite) if suite else None,
@@ -65,6 +85,30 @@ def verify(
     else:
         verifying.print_reports(design, reports)
     if any(report.status != "ok" for report in reports):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _reproduce(
+    run: str,
+    given: Mapping[str, object],
+    *,
+    corpus: str | None,
+    campaign: str | None,
+    db: str,
+    as_json: bool,
+) -> None:
+    from model_discovery.system import reproduce as reproducing
+
+    if named := [name for name, value in given.items() if value not in (None, [])]:
+        raise UserError(
+            f"--reproduce does what is stored of {run}; {named[0]} cannot change it.", hint="leave it out"
+        )
+    done = reproducing.reproduce(run, db=db, campaign=campaign, corpus=corpus, progress=not as_json)
+    if as_json:
+        print_json(done.to_dict())
+    else:
+        reproducing.print_reproduction(done)
+    if not done.agreement.agrees:
         raise typer.Exit(EXIT_FAILED)
 
 

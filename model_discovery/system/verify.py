@@ -75,18 +75,20 @@ def verify(
         )
         for seed in range(seeds)
     ]
-    return _run_all(requests, folder, workers, progress, track=track, track_dir=settings.track_dir)
+    return run_all(requests, folder, workers, progress, track=track, track_dir=settings.track_dir)
 
 
-def _run_all(
+def run_all(
     requests: "Sequence[VerifyRequest]",
     folder: Path,
     workers: int | None,
     progress: bool,
     *,
+    threads: int | None = None,
     track: str,
     track_dir: Path,
 ) -> "list[VerificationReport]":
+    """Run verifications on workers of this machine, each in its own folder below ``folder``."""
     from model_discovery.engine import Job, JobResult, LocalEngine
     from model_discovery.verification import VerificationReport
     from model_discovery.verification.distributed import explaining_the_end, launched
@@ -96,7 +98,7 @@ def _run_all(
     engine = (
         LocalEngine(1, launch.threads)
         if launch
-        else LocalEngine(min(workers or len(requests), len(requests)))
+        else LocalEngine(min(workers or len(requests), len(requests)), threads)
     )
     results: dict[int, VerificationReport] = {}
     with (

@@ -1,5 +1,6 @@
 """The machine and the packages that a number was made with; what cannot be told is absent."""
 
+import hashlib
 import os
 import platform
 import shutil
@@ -23,6 +24,7 @@ def describe_machine(threads: int) -> Machine:
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         threads=threads,
         gpus=_gpus(),
+        package=_package(),
         commit=_commit(),
     )
 
@@ -54,6 +56,16 @@ def _gpus() -> tuple[str, ...]:
     """Name and driver of each GPU, as the driver's own program tells them."""
     answer = _ask("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
     return tuple(line.strip().replace(",", ", driver", 1) for line in answer.splitlines() if "," in line)
+
+
+@cache
+def _package() -> str:
+    """Over names and contents of all source files of this package."""
+    root, digest = Path(model_discovery.__file__).resolve().parent, hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        digest.update(f"{file.relative_to(root).as_posix()}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 @cache

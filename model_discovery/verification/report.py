@@ -184,8 +184,10 @@ class Machine(_Frozen):
         Those the training had.
     gpus
         Name and driver of each that is there, used or not.
+    package
+        Hash of the package's own source files.
     commit
-        Of the checkout that the package ran from, ``-dirty`` where files differ from it.
+        Of the checkout that it ran from, ``-dirty`` where files differ from it.
     """
 
     os: str = ""
@@ -193,6 +195,7 @@ class Machine(_Frozen):
     cores: int | None = None
     threads: int | None = None
     gpus: tuple[str, ...] = ()
+    package: str = ""
     commit: str = ""
 
 

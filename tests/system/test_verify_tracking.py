@@ -4,7 +4,7 @@ from pathlib import Path
 
 from model_discovery.blocks import get_seed_design
 from model_discovery.system.tracking import run_of_report
-from model_discovery.system.verify import _run_all
+from model_discovery.system.verify import run_all
 from model_discovery.verification import VerificationReport, VerifyRequest, get_recipe
 from model_discovery.verification.folder import MODEL, write_report
 from model_discovery.verification.report import Cost, Evidence, Measure, Score, Size
@@ -63,9 +63,9 @@ def test_verify_hands_its_reports_to_the_tracker(tmp_path: Path) -> None:
     for each in asked:  # finished before, so nothing is trained
         folder = tmp_path / "verify" / f"min_gru-0.1M-{each.recipe.hash}-{each.seed}"
         (folder / MODEL).mkdir(parents=True)
-        write_report(folder, report(each))
+        write_report(folder, each, report(each))
     tracks = tmp_path / "tracking"
-    reports = _run_all(asked, tmp_path / "verify", 1, False, track="tensorboard", track_dir=tracks)
+    reports = run_all(asked, tmp_path / "verify", 1, False, track="tensorboard", track_dir=tracks)
     assert [each.evidence.seed for each in reports] == [0, 1]
     names = sorted(
         run.name.rsplit("-", 1)[0] for run in (tracks / "tensorboard" / "verify-min_gru").iterdir()

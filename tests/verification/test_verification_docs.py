@@ -34,4 +34,5 @@ def test_example_runs(
         "job.log",
         "model",
         "report.json",
+        "request.json",
     ]
