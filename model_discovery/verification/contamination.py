@@ -16,18 +16,24 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from model_discovery.errors import UserError
-from model_discovery.verification.item_sets import ItemSet
+from model_discovery.verification.item_sets import ItemSet, checksum
 from model_discovery.verification.manifest import REMAKE, DataManifest
-from model_discovery.verification.tokenizers import SEPARATOR_ID, load_tokenizer
+from model_discovery.verification.tokenizers import load_tokenizer
 from model_discovery.verification.words import Hashes, HashIndex, Places, Words, hash_runs, hash_words
+
+if TYPE_CHECKING:
+    from model_discovery.verification.task_suites import TaskSuite
 
 LONGEST_RUN = 13
 EXAMPLES = 5
@@ -35,7 +41,17 @@ _CHUNK = 1 << 18
 _RULES = 1
 
 OnRead = Callable[[int, int], None]
-SuiteTexts = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class SuiteTexts:
+    """The items of a suite as text, by set: only made where nobody has looked for them yet.
+
+    ``checksum`` is over everything the texts are made from.
+    """
+
+    checksum: str
+    make: Callable[[], Mapping[str, Sequence[str]]]
 
 
 class Contamination(BaseModel):
@@ -62,13 +78,50 @@ class Contamination(BaseModel):
         return self.found / self.items if self.items else 0.0
 
 
-def item_texts(sets: Iterable[ItemSet]) -> dict[str, dict[str, list[str]]]:
-    """What a model would have seen, by suite and set: each item's context with its right choice."""
-    texts: dict[str, dict[str, list[str]]] = {}
+def item_texts(sets: Iterable[ItemSet]) -> dict[str, SuiteTexts]:
+    """What a model would have seen of each suite: an item's context with its right choice."""
+    by_suite: dict[str, list[ItemSet]] = {}
     for one in sets:
-        items = [f"{item.context} {item.choices[item.answer]}".strip() for item in one.items]
-        texts.setdefault(one.suite, {})[one.name] = items
-    return texts
+        by_suite.setdefault(one.suite, []).append(one)
+    return {suite: SuiteTexts(checksum(own), partial(_set_texts, own)) for suite, own in by_suite.items()}
+
+
+def _set_texts(sets: Iterable[ItemSet]) -> dict[str, list[str]]:
+    return {
+        one.name: [f"{item.context} {item.choices[item.answer]}".strip() for item in one.items]
+        for one in sets
+    }
+
+
+def task_texts(suites: "Iterable[TaskSuite]") -> dict[str, SuiteTexts]:
+    """The same of suites that are tasks of lm-eval; the words of a task's template count as its item's."""
+    return {suite.suite: SuiteTexts(_tasks_checksum(suite), partial(_task_texts, suite)) for suite in suites}
+
+
+def _tasks(suite: "TaskSuite") -> dict[str, Any]:
+    return {name: task for entry in suite.entries.values() for name, task in entry["tasks"].items()}
+
+
+def _tasks_checksum(suite: "TaskSuite") -> str:
+    parts = [
+        (name, task.dump_config(), getattr(task.eval_docs, "_fingerprint", None), len(task.eval_docs))
+        for name, task in _tasks(suite).items()
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _task_texts(suite: "TaskSuite") -> dict[str, list[str]]:
+    return {name: [_task_text(task, doc) for doc in task.eval_docs] for name, task in _tasks(suite).items()}
+
+
+def _task_text(task: Any, doc: Any) -> str:
+    context, target = task.doc_to_text(doc), task.doc_to_target(doc)
+    right = target[0] if isinstance(target, list) and target else target
+    if task.OUTPUT_TYPE == "multiple_choice":
+        choices = task.doc_to_choice(doc)
+        context = choices[context] if isinstance(context, int) else context  # the choices precede the target
+        right = choices[right] if isinstance(right, int) else right
+    return f"{context} {right}".strip()
 
 
 def check_contamination(
@@ -82,7 +135,7 @@ def check_contamination(
     Parameters
     ----------
     suites
-        Items as text, by suite and set: `item_texts` makes them.
+        By name, as `item_texts` and `task_texts` make them.
     on_read
         Told the tokens read so far and in all.
     """
@@ -101,13 +154,12 @@ def check_contamination(
     return {suite: known[suite] for suite in suites}
 
 
-def _key(data: DataManifest, texts: SuiteTexts) -> str:
-    content = json.dumps([_RULES, data.checksum, texts])
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+def _key(data: DataManifest, own: SuiteTexts) -> str:
+    return hashlib.sha256(f"{_RULES} {data.checksum} {own.checksum}".encode()).hexdigest()[:16]
 
 
 def _without(suites: Mapping[str, SuiteTexts], known: Container[str]) -> dict[str, SuiteTexts]:
-    return {suite: texts for suite, texts in suites.items() if suite not in known}
+    return {suite: own for suite, own in suites.items() if suite not in known}
 
 
 def _load(files: Mapping[str, Path]) -> dict[str, Contamination]:
@@ -129,8 +181,8 @@ def _search(
 ) -> dict[str, Contamination]:
     items = [
         (suite, name, text)
-        for suite, sets in suites.items()
-        for name, texts in sets.items()
+        for suite, own in suites.items()
+        for name, texts in own.make().items()
         for text in texts
     ]
     probes = _make_probes(hash_words([text for _, _, text in items]))
@@ -144,14 +196,15 @@ def _search(
     seen = np.zeros(len(items), np.bool_)
     for probe in (probe for several in probes.values() for probe in several):
         seen[probe.found()] = True
+    count = Counter(suite for suite, _, _ in items)
     found = [items[place] for place in np.flatnonzero(seen)]
-    return {suite: _sum_up(suite, sets, found) for suite, sets in suites.items()}
+    return {suite: _sum_up(suite, count[suite], found) for suite in suites}
 
 
-def _sum_up(suite: str, sets: SuiteTexts, found: list[tuple[str, str, str]]) -> Contamination:
+def _sum_up(suite: str, items: int, found: list[tuple[str, str, str]]) -> Contamination:
     own = [(name, text) for its, name, text in found if its == suite]
     return Contamination(
-        items=sum(map(len, sets.values())),
+        items=items,
         found=len(own),
         by_set=dict(Counter(name for name, _ in own)),
         examples=tuple(dict.fromkeys(text for _, text in own))[:EXAMPLES],
@@ -213,7 +266,7 @@ def _training_texts(data: DataManifest) -> Iterator[tuple[list[str], int]]:
     start, size = 0, _CHUNK
     while start < len(tokens) - 1:
         piece = np.asarray(tokens[start : start + size])
-        separators = np.flatnonzero(piece == SEPARATOR_ID)
+        separators = np.flatnonzero(piece == data.separator_id)
         if len(separators) < 2:
             if start + size >= len(tokens):
                 raise UserError(

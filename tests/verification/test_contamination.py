@@ -1,5 +1,6 @@
 """Contamination: what counts as an item that was trained on, and that nobody has to look twice."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,23 +12,31 @@ from hypothesis import strategies as st
 
 from model_discovery.errors import UserError
 from model_discovery.verification import contamination
-from model_discovery.verification.contamination import Contamination, check_contamination, item_texts
+from model_discovery.verification.contamination import (
+    Contamination,
+    SuiteTexts,
+    check_contamination,
+    item_texts,
+    task_texts,
+)
+from model_discovery.verification.evaluator import text_coder
 from model_discovery.verification.item_sets import Choice, ChoiceSet, PairSet
 from model_discovery.verification.manifest import TOKENIZER, DataManifest, files_checksum, list_files
 from model_discovery.verification.streams import token_dtype, write_stream
+from model_discovery.verification.suites import SuiteSource, load_tasks
 from model_discovery.verification.tokenizers import train_bpe
 
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
 
 
-def prepared(folder: Path, documents: Sequence[str]) -> DataManifest:
+def prepared(folder: Path, documents: Sequence[str], separator: int = 0) -> DataManifest:
     """A folder of prepared data whose training text is ``documents``."""
     folder.mkdir(exist_ok=True)
     tokenizer = train_bpe([" ".join(documents)], 300)
     tokenizer.save(str(folder / TOKENIZER))
     size = tokenizer.get_vocab_size()
     encoded = [tokenizer.encode(document, add_special_tokens=False).ids for document in documents]
-    tokens, count = write_stream(folder / "train.bin", encoded, size)
+    tokens, count = write_stream(folder / "train.bin", encoded, size, separator)
     files = list_files(folder)
     return DataManifest(
         folder=folder,
@@ -43,12 +52,18 @@ def prepared(folder: Path, documents: Sequence[str]) -> DataManifest:
         phenomena=(),
         files=files,
         checksum=files_checksum(files),
+        separator_id=separator,
     )
+
+
+def suite(**sets: list[str]) -> SuiteTexts:
+    """A suite of these texts."""
+    return SuiteTexts(repr(sets), lambda: sets)
 
 
 def look(data: DataManifest, *items: str) -> list[str]:
     """Those of the items that are found."""
-    found = check_contamination(data, {item: {"set": [item]} for item in items})
+    found = check_contamination(data, {item: suite(only=[item]) for item in items})
     return [item for item in items if found[item].found]
 
 
@@ -58,8 +73,9 @@ def test_a_sentence_is_found_however_it_is_written(tmp_path: Path) -> None:
     assert look(data, *items, "The cat sat.", "sat on it", "Yes she said", "cat dogs", "", "...") == items
 
 
-def test_words_of_two_documents_are_no_sentence(tmp_path: Path) -> None:
-    data = prepared(tmp_path, ["the cat", "sat there."])
+@pytest.mark.parametrize("separator", [0, 5])
+def test_words_of_two_documents_are_no_sentence(tmp_path: Path, separator: int) -> None:
+    data = prepared(tmp_path, ["the cat", "sat there."], separator)
     assert look(data, "the cat sat there", "the cat") == ["the cat"]
 
 
@@ -85,9 +101,9 @@ def test_equals_the_definition(
     data = prepared(tmp_path_factory.mktemp("data"), [*documents, "the end"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(contamination, "_CHUNK", 7)
-        found = check_contamination(data, {"suite": {"set": items}})["suite"]
+        found = check_contamination(data, {"suite": suite(only=items)})["suite"]
     seen = [item for item in items if _seen(item, documents)]
-    by_set = {"set": len(seen)} if seen else {}
+    by_set = {"only": len(seen)} if seen else {}
     examples = tuple(dict.fromkeys(seen))[:5]
     assert found == Contamination(items=len(items), found=len(seen), by_set=by_set, examples=examples)
 
@@ -134,17 +150,54 @@ def test_found_items_are_counted_by_suite_and_set(tmp_path: Path) -> None:
     assert Contamination(items=0, found=0).share == 0
 
 
+@pytest.mark.slow
+def test_items_of_lm_eval_are_read_as_they_are_asked(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    common = ["dataset_path: json", "dataset_kwargs: {data_files: {test: rows.jsonl}}", "test_split: test"]
+    quiz = [
+        "task: quiz",
+        "output_type: multiple_choice",
+        'doc_to_text: "{{q}}"',
+        "doc_to_choice: [red, blue]",
+    ]
+    cloze = [
+        "task: cloze",
+        "output_type: loglikelihood",
+        'doc_to_text: "{{q}}"',
+        'doc_to_target: " {{word}}"',
+    ]
+    (folder / "quiz.yaml").write_text("\n".join([*quiz, 'doc_to_target: "{{label}}"', *common]))
+    (folder / "cloze.yaml").write_text("\n".join([*cloze, *common]))
+    rows = [{"q": "The sky is", "label": 1, "word": "high"}, {"q": "A rose is", "label": 0, "word": "red"}]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = prepared(tmp_path / "data", ["The sky is blue. A rose is blue. A rose is red."])
+
+    def texts() -> dict[str, SuiteTexts]:
+        source = SuiteSource("0.1M", folders={"mine": folder}, data_dir=tmp_path)
+        return task_texts(load_tasks(["mine"], source, text_coder(data.tokenizer, 128).encoder))
+
+    found = check_contamination(data, texts())["mine"]
+    assert (found.items, found.found, found.by_set) == (4, 3, {"quiz": 2, "cloze": 1})
+    assert texts()["mine"].checksum == texts()["mine"].checksum
+    before = texts()["mine"].checksum
+    (folder / "rows.jsonl").write_text(
+        json.dumps({**rows[0], "label": 0}) + "\n" + json.dumps(rows[1]) + "\n"
+    )
+    assert texts()["mine"].checksum != before
+
+
 def test_the_second_time_nothing_is_read(tmp_path: Path) -> None:
     data = prepared(tmp_path, ["Cats sleep.", "Dogs bark."])
     read: list[tuple[int, int]] = []
-    suites = {"one": {"set": ["dogs bark"]}, "two": {"set": ["birds sing"]}}
+    suites = {"one": suite(only=["dogs bark"]), "two": suite(only=["birds sing"])}
     first = check_contamination(data, suites, lambda done, whole: read.append((done, whole)))
     assert read == [(data.train_tokens, data.train_tokens)]
     data.verify()
     (tmp_path / "train.bin").unlink()
     assert check_contamination(data, suites) == first
     with pytest.raises(UserError):
-        check_contamination(data, {**suites, "two": {"set": ["fish swim"]}})
+        check_contamination(data, {**suites, "two": suite(only=["fish swim"])})
 
 
 def test_a_kept_result_that_cannot_be_read_is_made_again(tmp_path: Path) -> None:
