@@ -53,6 +53,7 @@ def make_model(case: Case, design: str) -> Any:
 
 def ours(case: Case, design: str, stream: Path) -> Callable[[int], float]:
     from model_discovery.verification import child, trainer
+    from model_discovery.verification.device import choose_precision
     from model_discovery.verification.streams import batch_at, open_stream
 
     child._settle()
@@ -60,7 +61,7 @@ def ours(case: Case, design: str, stream: Path) -> Callable[[int], float]:
 
     def run(steps: int) -> float:
         model = make_model(case, design)
-        precision = trainer.choose_precision("auto", model.count_parameters()[0])
+        precision = choose_precision("auto", model.count_parameters()[0])
         plan = trainer.TrainPlan(steps, case.rows * case.context, 1e-3, precision=precision)
         with tempfile.TemporaryDirectory() as folder:
             start = time.process_time()
@@ -83,7 +84,7 @@ def plain(case: Case, design: str, stream: Path) -> Callable[[int], float]:
     import numpy as np
     import torch
 
-    from model_discovery.verification.trainer import choose_precision
+    from model_discovery.verification.device import choose_precision
 
     data = np.memmap(stream, dtype=np.uint16, mode="r")
 
@@ -129,7 +130,7 @@ def transformers_trainer(case: Case, design: str, stream: Path) -> Callable[[int
     import torch
     from transformers import Trainer, TrainingArguments
 
-    from model_discovery.verification.trainer import choose_precision
+    from model_discovery.verification.device import choose_precision
 
     data = np.fromfile(stream, dtype=np.uint16).astype(np.int64)
     windows = [

@@ -4,6 +4,7 @@ from model_discovery.engine.cards import Card, card_devices, list_cards
 from model_discovery.engine.jobs import Job, JobContext, JobProgress, JobResult, Resources
 from model_discovery.engine.local import LocalEngine
 from model_discovery.engine.places import (
+    CARD_SHARE,
     Places,
     Slot,
     available_cores,
@@ -13,6 +14,7 @@ from model_discovery.engine.places import (
 )
 
 __all__ = [
+    "CARD_SHARE",
     "Card",
     "Job",
     "JobContext",

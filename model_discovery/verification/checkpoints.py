@@ -5,6 +5,7 @@ all of it. It is written aside and renamed, and the one before is kept: a file d
 named in the report, and the run goes on from the one before, or from the start.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -17,11 +18,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from model_discovery.verification.weights import hash_tensors
+from model_discovery.verification.device import device_of, random_states, set_random_states
 
 CURRENT = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.previous.safetensors"
-_CHECKSUM, _RECORD, _RANDOM = "checksum", "record", "random"
+_CHECKSUM, _RECORD, _RANDOM, _CARD_RANDOM = "checksum", "record", "random", "card_random"
 
 
 class DamagedCheckpoint(Exception):
@@ -30,12 +31,13 @@ class DamagedCheckpoint(Exception):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A state of training: tensors of model and optimiser, random state, and the run's record as JSON."""
+    """A state of training: tensors of model and optimiser, random states of CPU and GPU, the run's record."""
 
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     random: Tensor
     record: dict[str, Any]
+    card_random: Tensor | None = None
 
 
 class CheckpointStore:
@@ -56,16 +58,22 @@ class CheckpointStore:
     def write(self, model: nn.Module, optimizer: torch.optim.Optimizer, record: Mapping[str, Any]) -> None:
         """Store the state of training; the last one becomes the previous one."""
         stored = json.dumps({"identity": self._identity, **record}).encode()
-        tensors = {f"model.{name}": _own(tensor) for name, tensor in model.state_dict().items()}
-        tensors |= {f"optimizer.{name}": _own(tensor) for name, tensor in _flat(optimizer).items()}
-        tensors[_RANDOM] = torch.get_rng_state()
+        tensors = _unshared({f"model.{name}": tensor for name, tensor in model.state_dict().items()})
+        tensors |= _unshared({f"optimizer.{name}": tensor for name, tensor in _flat(optimizer).items()})
+        tensors[_RANDOM], card_random = random_states(device_of(model))
+        if card_random is not None:
+            tensors[_CARD_RANDOM] = card_random
         tensors[_RECORD] = _bytes(stored)
-        tensors[_CHECKSUM] = _bytes(bytes.fromhex(hash_tensors(save(tensors))))
+        tensors[_CHECKSUM] = _checksum(tensors)
         part = self._folder / f"{CURRENT}.part"
-        with part.open("wb") as file:
-            file.write(save(tensors))
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with part.open("wb") as file:
+                file.write(save(tensors))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            part.unlink(missing_ok=True)  # half of one is worth nothing, and the room may be wanted
+            raise
         current = self._folder / CURRENT
         if current.exists():
             current.replace(self._folder / PREVIOUS)
@@ -86,17 +94,17 @@ class CheckpointStore:
 
     def _read(self, file: Path) -> Snapshot:
         try:
-            content = file.read_bytes()
-            tensors = load(content)
+            tensors = load(file.read_bytes())
         except (OSError, SafetensorError) as error:
             raise DamagedCheckpoint(str(error)) from error
         checksum = tensors.pop(_CHECKSUM, torch.empty(0, dtype=torch.uint8))
-        if bytes(checksum.tolist()).hex() != hash_tensors(content, without=[_CHECKSUM]):
+        if not torch.equal(checksum, _checksum(tensors)):
             raise DamagedCheckpoint("its checksum does not fit its content")
         record = json.loads(bytes(tensors.pop(_RECORD).tolist()))
         if record.pop("identity") != self._identity:
             raise DamagedCheckpoint("it is of another design, recipe or data")
-        return Snapshot(_part(tensors, "model."), _part(tensors, "optimizer."), tensors[_RANDOM], record)
+        parts = _part(tensors, "model."), _part(tensors, "optimizer.")
+        return Snapshot(*parts, tensors[_RANDOM], record, tensors.get(_CARD_RANDOM))
 
 
 def restore(snapshot: Snapshot, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -107,7 +115,7 @@ def restore(snapshot: Snapshot, model: nn.Module, optimizer: torch.optim.Optimiz
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    torch.set_rng_state(snapshot.random)
+    set_random_states((snapshot.random, snapshot.card_random), device_of(model))
 
 
 def _flat(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -119,9 +127,24 @@ def _flat(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def _own(tensor: Tensor) -> Tensor:
-    """A copy that shares its memory with nothing: tied weights are stored under each of their names."""
-    return tensor.detach().cpu().contiguous().clone()
+def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors in the CPU's memory, none on top of another: tied weights are stored under each name."""
+    seen: set[int] = set()
+    apart: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        here = tensor.detach().cpu().contiguous()
+        place = here.untyped_storage().data_ptr()
+        apart[name] = here.clone() if place in seen else here
+        seen.add(place)
+    return apart
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> Tensor:
+    """SHA-256 over names, types, shapes and bytes, tensor by tensor: none is in memory twice at a time."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(save({name: tensors[name]}))
+    return _bytes(digest.digest())
 
 
 def _bytes(content: bytes) -> Tensor:

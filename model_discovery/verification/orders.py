@@ -29,6 +29,11 @@ class TrainOrder(_Frozen):
         Held-out tokens of the losses taken during training and compared after reloading.
     rungs
         Where a hopeless run is stopped.
+    memory_mb
+        What a training on the CPU may take; without bound where None.
+    card, card_share
+        The GPU to train on, as ``CUDA_VISIBLE_DEVICES`` names it (the first one that torch sees where none is
+        named), and the share of its memory that may be taken.
     """
 
     tree: dict[str, Any]
@@ -39,15 +44,32 @@ class TrainOrder(_Frozen):
     identity: str
     probe_tokens: PositiveInt
     rungs: tuple[Rung, ...] = ()
+    memory_mb: PositiveInt | None = None
+    card: str = ""
+    card_share: float = Field(1.0, gt=0, le=1)
 
 
 class TrainAnswer(_Frozen):
-    """How training ended; ``weights_hash`` and ``probe_loss`` where it ended well."""
+    """How training ended; ``weights_hash`` and ``probe_loss`` where it ended well.
+
+    Attributes
+    ----------
+    device
+        ``cpu``, or ``cuda`` and the name of the GPU.
+    micro_rows
+        Rows of one forward pass.
+    card_memory_mb
+        Largest amount of a GPU's memory that was taken.
+    """
 
     status: VerificationStatus
     error: str
     size: Size
     precision: str
+    device: str = "cpu"
+    compiled: bool = False
+    micro_rows: NonNegativeInt = 0
+    card_memory_mb: FiniteFloat | None = None
     tokens: NonNegativeInt
     seconds: FiniteFloat
     flops: FiniteFloat | None
@@ -60,10 +82,12 @@ class TrainAnswer(_Frozen):
 
 
 class ServeOrder(_Frozen):
-    """Load the model of a folder and answer messages about it."""
+    """Load the model of a folder and answer messages about it, on the GPU that `TrainOrder` would take."""
 
     model: str
     data: str
+    card: str = ""
+    card_share: float = Field(1.0, gt=0, le=1)
 
 
 class HeldOutOrder(_Frozen):

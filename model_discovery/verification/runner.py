@@ -9,9 +9,11 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from model_discovery.blocks.scales import get_scale
+from model_discovery.engine import Slot
 from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.sandbox import Limits, Outcome, Sandbox, SandboxFailure, Session
 from model_discovery.verification.manifest import DataManifest
+from model_discovery.verification.memory import training_need
 from model_discovery.verification.orders import (
     GenerateAnswer,
     HeldOutAnswer,
@@ -26,12 +28,16 @@ from model_discovery.verification.report import VerificationStatus, VerifyReques
 
 PRELOAD = ("torch", "model_discovery.verification.child")
 _CHILD = "model_discovery.verification.child"
-_FREE_MB = 64  # less on the disk than this, and the disk is at fault, not the design
 
+# A design may take this many times the memory and disk of a plain Transformer.
+_ROOM = 2
 # Of one core: seconds a token of training takes a plain Transformer, by parameters and vocabulary.
 _SECONDS_A_TOKEN, _A_PARAMETER, _A_WORD = 1.5e-5, 1.4e-10, 7e-9
 _SLACK = 6.0  # how many times slower a design or a machine may be
 _START_SECONDS = 30.0
+# Of the slowest GPUs that have bfloat16: operations a second that a training reaches, seconds a step takes at
+# least, and until the first one, with the trial of sizes and the compiler. Not measured.
+_CARD_OPERATIONS, _CARD_STEP, _CARD_START_SECONDS = 1e13, 0.1, 600.0
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -41,29 +47,45 @@ def seconds_expected(scale: str, vocab_size: int, tokens: int) -> float:
     return tokens * (_SECONDS_A_TOKEN + _A_PARAMETER * get_scale(scale).target + _A_WORD * vocab_size)
 
 
-def training_limits(request: VerifyRequest, data: DataManifest) -> Limits:
+def seconds_expected_on_card(request: VerifyRequest, vocab_size: int) -> float:
+    """Wall seconds that the training takes a plain Transformer on a slow GPU that it has for itself."""
+    scale, recipe = get_scale(request.scale), request.recipe
+    tokens, steps = recipe.tokens_for(scale.name), recipe.steps_for(scale.name)
+    operations = 6 * (scale.target + vocab_size * scale.width) * tokens
+    return operations / _CARD_OPERATIONS + steps * _CARD_STEP
+
+
+def training_limits(request: VerifyRequest, data: DataManifest, slot: Slot) -> Limits:
     """What a training may use: by its scale and tokens, or as the request says.
 
-    Time is processor time, so that a busy machine does not decide which design is too slow.
+    On a CPU time is processor time, so that a busy machine does not decide which design is too slow. On a GPU
+    it is wall time, longer where designs share it.
     """
+    need = training_need(request.scale, request.recipe.context, data.vocab_size)
     megabytes = get_scale(request.scale).target * 4 // 10**6  # of the weights in fp32
+    file_mb = max(256 + 16 * megabytes, _ROOM * need.disk // 2**20)
     tokens = request.recipe.tokens_for(request.scale)
     cpu = request.cpu_seconds
+    if slot.card is not None and cpu is None:
+        expected = seconds_expected_on_card(request, data.vocab_size) / slot.share
+        wall = _CARD_START_SECONDS + _SLACK * expected
+        return Limits(wall_seconds=wall, cpu_seconds=2 * wall, memory_mb=request.memory_mb, file_mb=file_mb)
     if cpu is None:
         cpu = _START_SECONDS + _SLACK * seconds_expected(request.scale, data.vocab_size, tokens)
     return Limits(
         wall_seconds=10 * cpu,
         cpu_seconds=cpu,
-        memory_mb=request.memory_mb or 2048 + 40 * megabytes,
-        file_mb=256 + 16 * megabytes,
+        memory_mb=request.memory_mb or max(2048 + 40 * megabytes, _ROOM * need.training // 2**20),
+        file_mb=file_mb,
     )
 
 
-def serving_limits(request: VerifyRequest, data: DataManifest, tokens: int) -> Limits:
+def serving_limits(request: VerifyRequest, data: DataManifest, tokens: int, slot: Slot) -> Limits:
     """What evaluating and scoring about ``tokens`` may use."""
     cpu = _START_SECONDS + _SLACK * seconds_expected(request.scale, data.vocab_size, tokens)
     megabytes = get_scale(request.scale).target * 4 // 10**6
-    return Limits(wall_seconds=10 * cpu, cpu_seconds=cpu, memory_mb=request.memory_mb or 2048 + 8 * megabytes)
+    memory = request.memory_mb or (2048 + 8 * megabytes if slot.card is None else None)
+    return Limits(wall_seconds=10 * cpu, cpu_seconds=cpu, memory_mb=memory)
 
 
 class Runner:
@@ -89,12 +111,14 @@ class Runner:
         self.peak_memory_mb: float | None = None
         self.level = ""
         self.notes: tuple[str, ...] = ()
+        self._written_mb = Limits.file_mb  # what the latest call might write
 
     def train(
         self, order: TrainOrder, limits: Limits, on_event: Callable[[dict[str, Any]], None]
     ) -> TrainAnswer:
         """Train. A process killed from outside is started once more and goes on from its checkpoint."""
         request = order.model_dump(mode="json")
+        self._written_mb = limits.file_mb
         for last in (False, True):
             outcome = self._sandbox.call(
                 f"{_CHILD}:train", request, folder=self._folder / "train", limits=limits, on_event=on_event
@@ -123,7 +147,7 @@ class Runner:
 
     def _failure(self, outcome: Outcome) -> Exception:
         """The design's failure by name, or the machine's, which is no result."""
-        if outcome.status == "disk" and shutil.disk_usage(self._folder).free < _FREE_MB * 2**20:
+        if outcome.status == "disk" and shutil.disk_usage(self._folder).free < self._written_mb * 2**20:
             return UserError(
                 f"The disk is full: {self._folder} could not be written.",
                 hint="free some space and resume; nothing that is finished is lost",

@@ -7,10 +7,10 @@ step ``n`` sees what an uninterrupted one would have seen, and ends with the sam
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,14 +18,22 @@ from torch import Tensor, nn
 
 from model_discovery.seeds import derive
 from model_discovery.verification.checkpoints import CheckpointStore, restore
+from model_discovery.verification.compiled import uncompiled
+from model_discovery.verification.device import (
+    MICRO_TOKENS,
+    Precision,
+    autocast,
+    device_of,
+    put,
+    random_states,
+    set_random_states,
+)
+from model_discovery.verification.group import ALONE, Group
 from model_discovery.verification.outcome import VerificationFailure
 from model_discovery.verification.recipes import Recipe
 from model_discovery.verification.report import CURVE_POINTS, Rung, VerificationStatus
 from model_discovery.verification.streams import IGNORED, Batch
 
-Precision = Literal["fp32", "bf16"]
-MICRO_TOKENS = 2048  # of one forward pass: what a CPU's caches like best; larger steps accumulate
-BF16_PAYS_FROM = 1_000_000  # parameters; below, casting costs more than it saves
 CHECKPOINT_SHARE = 0.01  # of the time, at most, goes into checkpoints …
 MOST_PAUSES = 60  # … unless the pause would become this many times the least one
 SMOOTHING = 0.05
@@ -49,6 +57,8 @@ class TrainPlan:
         Names design, recipe and data: a checkpoint of another identity is not used.
     checkpoint_seconds
         Time between checkpoints at least.
+    micro_rows
+        Rows of one forward pass; larger steps accumulate. As many as hold `MICRO_TOKENS` where None.
     rungs
         Held-out losses above which the run is stopped, taken at the first probe from their tokens on.
     """
@@ -66,6 +76,7 @@ class TrainPlan:
     probes: int = 1
     identity: str = ""
     checkpoint_seconds: float = 2.0
+    micro_rows: int | None = None
     rungs: tuple[Rung, ...] = ()
 
     @classmethod
@@ -120,6 +131,7 @@ class Record:
     curve: list[list[float]] = field(default_factory=list)
     held_out_curve: list[list[float]] = field(default_factory=list)
     resumed_at: list[int] = field(default_factory=list)
+    processes: int = 1
     notes: list[str] = field(default_factory=list)
 
     def add(self, loss: float, plan: TrainPlan) -> None:
@@ -175,13 +187,14 @@ def train(
     folder: Path,
     held_out: Callable[[], float],
     report: Callable[[dict[str, Any]], None] = lambda _: None,
+    group: Group = ALONE,
 ) -> TrainResult:
     """Train ``model`` by ``plan``; go on where an earlier call in the same ``folder`` was cut off.
 
     Parameters
     ----------
     model
-        Called as ``model(inputs, labels)``, both ``(B, T)``; its answer has ``.loss``.
+        Called as ``model(inputs, labels)``, both ``(B, T)``, on its own device; its answer has ``.loss``.
     batch_at
         The batch of a step, from 0.
     folder
@@ -190,23 +203,25 @@ def train(
         Held-out loss of the model as it is, in nats per token; taken ``plan.probes`` times.
     report
         Hears ``tokens``, ``loss`` and ``tokens_per_second`` about once a second.
+    group
+        The processes that train it together, each with its own copy; the first one keeps the checkpoints.
     """
     optimizer = make_optimizer(model, plan)
     store = CheckpointStore(folder, plan.identity)
-    record = _begin(model, optimizer, store, plan)
+    record = _begin(model, optimizer, store, plan, group)
     clock = _Clock(record, plan.checkpoint_seconds)
     try:
         while record.step < plan.steps:
-            for group in optimizer.param_groups:
-                group["lr"] = plan.rate(record.step)
-            loss = _step(model, optimizer, batch_at(record.step), plan, record.step)
+            for parameters in optimizer.param_groups:
+                parameters["lr"] = plan.rate(record.step)
+            loss = _step(model, optimizer, batch_at(record.step), plan, record.step, group)
             record.add(loss, plan)
             record.check()
             if plan.probe_after(record.step):
                 with clock.paused():
                     record.held_out_curve.append([record.step * plan.step_tokens, _probe(held_out, model)])
                 record.check_rungs(plan)
-            if clock.wants_checkpoint() or record.step == plan.steps:
+            if group.first and (clock.wants_checkpoint() or record.step == plan.steps):
                 with clock.paused():
                     store.write(model, optimizer, asdict(record))
                     clock.stored()
@@ -232,35 +247,43 @@ def make_optimizer(model: nn.Module, plan: TrainPlan) -> torch.optim.Optimizer:
 
 
 def _begin(
-    model: nn.Module, optimizer: torch.optim.Optimizer, store: CheckpointStore, plan: TrainPlan
+    model: nn.Module, optimizer: torch.optim.Optimizer, store: CheckpointStore, plan: TrainPlan, group: Group
 ) -> Record:
     """The record to go on with: of the latest whole checkpoint, or a new one."""
     model.train()
     notes: list[str] = []
-    snapshot = store.read(notes.append)
+    snapshot = group.same_start(store.read(notes.append) if group.first else None)
     if snapshot is None:
         torch.manual_seed(derive(plan.seed, "training"))
-        return Record(notes=[f"{note}; training began anew" for note in notes])
+        return Record(notes=[f"{note}; training began anew" for note in notes], processes=group.size)
     restore(snapshot, model, optimizer)
     record = Record(**snapshot.record)
     record.notes += [f"{note}; training went on from step {record.step}" for note in notes]
+    record.notes += group.note_change(record.processes, record.step)
+    record.processes = group.size
     if record.step < plan.steps:
         record.resumed_at.append(record.step)
     return record
 
 
 def _step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, plan: TrainPlan, step: int
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    plan: TrainPlan,
+    step: int,
+    group: Group,
 ) -> float:
     """One optimiser step; the mean loss before it. No weight changes unless loss and gradient are finite."""
-    total = batch.targets
+    device, total = device_of(model), batch.targets
     losses = []
-    for inputs, labels, targets in _micro_batches(batch):
-        with _autocast(plan.precision):
+    group.seed_step(plan.seed, step)
+    for inputs, labels, targets in _micro_batches(batch, plan, device, group):
+        with autocast(device, plan.precision):
             loss = model(inputs, labels).loss * (targets / total)
         loss.backward()
         losses.append(loss.detach())
-    loss_now = float(torch.stack(losses).sum())
+    loss_now = group.sum_gradients(model, torch.stack(losses).sum() if losses else torch.zeros(()))
     if not math.isfinite(loss_now):
         raise VerificationFailure("non_finite", f"the training loss was {loss_now} at step {step + 1}")
     norm = float(nn.utils.clip_grad_norm_(model.parameters(), plan.clip))
@@ -271,27 +294,23 @@ def _step(
     return loss_now
 
 
-def _micro_batches(batch: Batch) -> Iterable[tuple[Tensor, Tensor, int]]:
-    """Rows in portions of at most `MICRO_TOKENS`, each with how many of its labels count."""
+def _micro_batches(
+    batch: Batch, plan: TrainPlan, device: torch.device, group: Group
+) -> Iterable[tuple[Tensor, Tensor, int]]:
+    """The rows in portions, on the device, each with how many of its labels count."""
     rows, context = batch.inputs.shape
-    size = max(1, MICRO_TOKENS // context)
-    for first in range(0, rows, size):
-        labels = batch.labels[first : first + size]
+    for first, stop in group.portions(rows, plan.micro_rows or max(1, MICRO_TOKENS // context)):
+        labels = batch.labels[first:stop]
         targets = int((labels != IGNORED).sum())
         if targets:
-            yield torch.from_numpy(batch.inputs[first : first + size]), torch.from_numpy(labels), targets
-
-
-def _autocast(precision: Precision) -> AbstractContextManager[object]:
-    if precision == "fp32":
-        return nullcontext()
-    return torch.autocast("cpu", dtype=torch.bfloat16)
+            yield put(batch.inputs[first:stop], device), put(labels, device), targets
 
 
 def _probe(held_out: Callable[[], float], model: nn.Module) -> float:
-    random = torch.get_rng_state()
+    device = device_of(model)
+    random = random_states(device)
     loss = held_out()
-    torch.set_rng_state(random)
+    set_random_states(random, device)
     model.train()
     if not math.isfinite(loss):
         raise VerificationFailure("non_finite", f"the held-out loss was {loss}")
@@ -348,14 +367,6 @@ class _Clock:
         self._stored = now
 
 
-def choose_precision(asked: str, parameters: int) -> Precision:
-    """``auto`` by rule, not by a stopwatch: the same machine decides the same whatever else it does."""
-    if asked == "auto":
-        pays = parameters >= BF16_PAYS_FROM and torch.cpu._is_avx512_bf16_supported()
-        return "bf16" if pays else "fp32"
-    return "bf16" if asked == "bf16" else "fp32"
-
-
 @torch.no_grad()
 def window_losses(model: nn.Module, batches: Iterable[Batch]) -> tuple[list[float], list[int]]:
     """Mean loss of each window in nats per token, and the tokens that count in it; fp32, no auxiliary losses.
@@ -363,13 +374,17 @@ def window_losses(model: nn.Module, batches: Iterable[Batch]) -> tuple[list[floa
     ``model(inputs)`` answers with ``.logits (B, T, V)``.
     """
     model.eval()
+    device = device_of(model)
     means: list[float] = []
     counts: list[int] = []
-    for batch in batches:
-        labels = torch.from_numpy(batch.labels)
-        logits = model(torch.from_numpy(batch.inputs)).logits.float()
-        flat = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none")
-        tokens = (labels != IGNORED).sum(dim=1)
-        means += (flat.view_as(labels).double().sum(dim=1) / tokens).tolist()
-        counts += tokens.tolist()
+    with uncompiled(model):
+        for batch in batches:
+            labels = put(batch.labels, device)
+            logits = model(put(batch.inputs, device)).logits.float()
+            flat = F.cross_entropy(
+                logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
+            )
+            tokens = (labels != IGNORED).sum(dim=1)
+            means += (flat.view_as(labels).double().sum(dim=1) / tokens).tolist()
+            counts += tokens.tolist()
     return means, counts

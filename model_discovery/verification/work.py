@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_discovery.engine import JobContext
+from model_discovery.engine import JobContext, card_devices
 from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.sandbox import Sandbox
 from model_discovery.verification.data import prepare
@@ -26,6 +26,7 @@ from model_discovery.verification.guard import Reloaded, Trained, check_files, c
 from model_discovery.verification.item_sets import ItemSet
 from model_discovery.verification.manifest import DataManifest
 from model_discovery.verification.measures import mean_over_windows
+from model_discovery.verification.memory import check_fits
 from model_discovery.verification.orders import (
     MODEL_FOLDER,
     HeldOutOrder,
@@ -88,6 +89,7 @@ def _verify(
     asked: VerifyRequest, context: JobContext, make_runner: Callable[[Sandbox, Path], Runner]
 ) -> VerificationReport:
     wall, cpu, meter = time.monotonic(), time.process_time(), EnergyMeter()
+    check_fits(asked.recipe, asked.scale, card=context.slot.card)
     data = prepare(asked.recipe, asked.scale, asked.data_dir)
     items = _items(asked, data)
     sandbox = _sandbox(asked, context)
@@ -123,6 +125,7 @@ def _train(
     meter: EnergyMeter,
 ) -> TrainAnswer:
     """Train, or take up what an earlier sitting had trained; the answer of a training that ended well."""
+    limits = training_limits(asked, data, context.slot)
     order = TrainOrder(
         tree=asked.unit_tree.to_json(),
         scale=asked.scale,
@@ -132,13 +135,15 @@ def _train(
         identity=f"{asked.hash}-{data.checksum}",
         probe_tokens=_probe_tokens(asked),
         rungs=asked.rungs,
+        memory_mb=limits.memory_mb,
+        **_card(context),
     )
     training = find_training(context.folder, order.identity)
     if training is not None:
         runner.peak_memory_mb = training.peak_memory_mb
         found.answer = training.answer
         return training.answer
-    answer = found.answer = runner.train(order, training_limits(asked, data), _progress_to(context, meter))
+    answer = found.answer = runner.train(order, limits, _progress_to(context, meter))
     _trained(answer)
     write_training(
         context.folder,
@@ -169,9 +174,9 @@ def _prove_and_score(
     saved = context.folder / SCRATCH / "train" / MODEL_FOLDER
     trained = _trained(answer)
     check_files(saved, asked.unit_tree, trained)
-    limits = serving_limits(asked, data, recipe.eval_tokens + items.tokens)
-    folder = str(data.folder.resolve())
-    with runner.serve(ServeOrder(model=str(saved.resolve()), data=folder), limits) as model:
+    limits = serving_limits(asked, data, recipe.eval_tokens + items.tokens, context.slot)
+    served = ServeOrder(model=str(saved.resolve()), data=str(data.folder.resolve()), **_card(context))
+    with runner.serve(served, limits) as model:
         rows = recipe.batch_size_for(asked.scale)
         windows = model.held_out(HeldOutOrder(context=recipe.context, tokens=recipe.eval_tokens, rows=rows))
         found.held_out = _mean(windows.losses, windows.counts)
@@ -189,10 +194,21 @@ def _sandbox(asked: VerifyRequest, context: JobContext) -> Sandbox:
 
     def start() -> Sandbox:
         return Sandbox(
-            writable=root, readable=[data], level=asked.sandbox, preload=PRELOAD, threads=context.threads
+            writable=root,
+            readable=[data],
+            level=asked.sandbox,
+            preload=PRELOAD,
+            threads=context.threads,
+            devices=[] if context.slot.card is None else card_devices(),
         )
 
     return context.keep(f"verification sandbox {asked.sandbox} {root} {data}", start)
+
+
+def _card(context: JobContext) -> dict[str, Any]:
+    """What the orders say of the worker's GPU."""
+    slot = context.slot
+    return {} if slot.card is None else {"card": slot.card.id, "card_share": slot.share}
 
 
 def _progress_to(context: JobContext, meter: EnergyMeter) -> Callable[[dict[str, Any]], None]:

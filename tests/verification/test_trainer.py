@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from model_discovery.verification import trainer
 from model_discovery.verification.checkpoints import CURRENT, PREVIOUS
+from model_discovery.verification.group import ALONE
 from model_discovery.verification.report import Rung
 from model_discovery.verification.trainer import CURVE_POINTS, make_optimizer
 
@@ -194,13 +195,12 @@ def test_equals_a_loop_written_plainly(tmp_path: Path) -> None:
 
 def test_accumulated_gradient_is_the_whole_batchs(monkeypatch: pytest.MonkeyPatch) -> None:
     gradients = []
-    for tokens in (10_000, 16):
-        monkeypatch.setattr(trainer, "MICRO_TOKENS", tokens)
+    for rows in (4, 1):
         model = SmallModel()
         model.drop.p = 0.0
         optimizer = make_optimizer(model, plan(clip=1e9))
         monkeypatch.setattr(optimizer, "zero_grad", lambda: None)
-        loss = trainer._step(model, optimizer, batch_at(3), plan(clip=1e9), 0)
+        loss = trainer._step(model, optimizer, batch_at(3), plan(clip=1e9, micro_rows=rows), 0, ALONE)
         gradients.append((loss, [p.grad.clone() for p in model.parameters() if p.grad is not None]))
     (loss_whole, whole_batch), (loss_parts, parts) = gradients
     assert loss_parts == pytest.approx(loss_whole, rel=1e-6)
@@ -239,14 +239,6 @@ def test_every_step_is_in_the_curve_once(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(trainer, "CURVE_POINTS", 7)
     _, result = run(tmp_path, plan(steps=24))
     assert [tokens // 64 for tokens, _ in result.record.curve] == [4, 8, 12, 16, 20, 24]
-
-
-def test_precision_by_rule() -> None:
-    has = torch.cpu._is_avx512_bf16_supported()
-    assert trainer.choose_precision("auto", 400_000) == "fp32"
-    assert trainer.choose_precision("auto", 2_000_000) == ("bf16" if has else "fp32")
-    assert trainer.choose_precision("bf16", 1) == "bf16"
-    assert trainer.choose_precision("fp32", 10**9) == "fp32"
 
 
 def test_trains_in_bf16(tmp_path: Path) -> None:
