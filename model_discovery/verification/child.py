@@ -118,7 +118,7 @@ def _start(order: TrainOrder, model: LanguageModel, first: Batch, group: Group) 
         return _Start(plan, flops, failure=TrainResult(failure.status, failure.error, Record()))
     size = group.least(fitting)
     plan = replace(plan, rungs=order.rungs, micro_rows=size)
-    if not wants_compile("auto", device):
+    if not wants_compile(recipe.compile, device):
         return _Start(plan, flops)
     note = compile_blocks(
         model, Batch(first.inputs[:size], first.labels[:size]), precision, Path.cwd() / "compiled"

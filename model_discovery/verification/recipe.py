@@ -64,6 +64,9 @@ class Recipe(_Frozen):
         Share of the steps with a rising rate; share of the rate that the cosine ends at.
     precision
         ``auto`` takes bfloat16 where the device has it and it pays.
+    compile
+        Whether the block is compiled: ``auto`` on a GPU only. Not part of the hash: it changes how fast the
+        same sums are taken, and their last bits, as the device does; a report says what was done.
     eval_tokens
         Held-out tokens a loss is measured on, in windows of ``context``; their spread gives the standard
         error.
@@ -88,6 +91,7 @@ class Recipe(_Frozen):
     warmup: float = Field(0.02, ge=0, lt=1)
     final_rate: float = Field(0.1, ge=0, le=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
     eval_tokens: PositiveInt = 40_960
     eval_points: PositiveInt = 4
 
@@ -105,9 +109,10 @@ class Recipe(_Frozen):
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits over everything but where files lie."""
+        """Sixteen hex digits over everything but where files lie and whether the block is compiled."""
         data = self.model_dump(
-            mode="json", exclude={"corpus": {"path"}, "hub": True, "tokenizer_checksum": True}
+            mode="json",
+            exclude={"corpus": {"path"}, "hub": True, "tokenizer_checksum": True, "compile": True},
         )
         return _digest(data | self._hub_identity())
 
