@@ -48,10 +48,10 @@ class JobProgress:
 class JobResult:
     """The end of a job.
 
-    ``done`` has the ``value``; ``failed``: the function raised, or returned no JSON object; ``refused``: it
-    raised `UserError`, or its folder cannot be written, so the reader has something to mend before it can
-    be done; ``lost``: its worker died. ``error`` is one line, ``traceback`` the rest (of a lost job: the end
-    of its output).
+    ``done`` has the ``value``; ``failed``: the function raised, or returned no JSON object; ``refused``: the
+    reader has something to mend before it can be done (it raised `UserError`, a library is missing, its
+    folder cannot be written); ``lost``: its worker died. ``error`` is one line, ``traceback`` the rest (of a
+    lost job: the end of its output).
     """
 
     id: int

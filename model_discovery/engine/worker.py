@@ -112,9 +112,11 @@ def find_function(name: str) -> Callable[[Json, JobContext], Json]:
 
 def _fail(answer: Json, error: BaseException, resources: Resources) -> None:
     told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, ImportError):
+        told = f"This installation is incomplete: {told} (install the package again, with what it depends on)"
     line = " ".join(told.split())
     trace = "".join(traceback.format_exception(error))
-    status = "refused" if isinstance(error, UserError) else "failed"
+    status = "refused" if isinstance(error, UserError | ImportError) else "failed"
     answer |= {"status": status, "value": None, "error": line, "traceback": trace}
     if not isinstance(error, UserError):
         resources.close()

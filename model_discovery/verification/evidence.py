@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass, field
 
 from model_discovery.blocks.unit_tree import UnitTree
+from model_discovery.verification.contamination import Contamination
 from model_discovery.verification.environment import describe_machine, versions
 from model_discovery.verification.evaluator import Scored
 from model_discovery.verification.manifest import DataManifest
@@ -27,6 +28,7 @@ class Findings:
     held_out: Measure | None = None
     scored: Scored = field(default_factory=Scored)
     artefacts: dict[str, str] = field(default_factory=dict)
+    contamination: dict[str, Contamination] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,13 @@ def make_report(
         held_out_curve=answer.held_out_curve if answer else (),
         scores=found.scored.scores if failure is None else {},
         cost=cost,
-        evidence=_evidence(asked, data, answer, found.scored, setting),
+        evidence=_evidence(asked, data, found, setting),
         artefacts=found.artefacts,
     )
 
 
-def _evidence(
-    asked: VerifyRequest, data: DataManifest, answer: TrainAnswer | None, scored: Scored, setting: Setting
-) -> Evidence:
-    machine = describe_machine(setting.threads)
+def _evidence(asked: VerifyRequest, data: DataManifest, found: Findings, setting: Setting) -> Evidence:
+    answer, scored, machine = found.answer, found.scored, describe_machine(setting.threads)
     return Evidence(
         request_hash=asked.hash,
         structure_hash=asked.unit_tree.structure_hash,
@@ -88,6 +88,7 @@ def _evidence(
         machine=machine,
         resumed_at=answer.resumed_at if answer else (),
         suite_checksums=scored.checksums,
+        contamination=found.contamination,
         notes=(*data.notes, *(answer.notes if answer else ()), *setting.notes, *scored.notes),
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
-from model_discovery.verification.orders import TrainAnswer
+from model_discovery.verification.orders import MODEL_FOLDER, TrainAnswer
 from model_discovery.verification.report import VerificationReport, VerificationStatus, VerifyRequest
 
 REPORT = "report.json"
@@ -48,7 +48,9 @@ class Training(BaseModel):
 
 
 def find_training(folder: Path, identity: str) -> Training | None:
-    """The training of an earlier sitting that was cut off while it scored."""
+    """The training of an earlier sitting that was cut off while it scored, with its model still in place."""
+    if not (folder / SCRATCH / "train" / MODEL_FOLDER).is_dir():
+        return None
     try:
         found = Training.model_validate_json((folder / SCRATCH / TRAINING).read_bytes())
     except (OSError, ValidationError):

@@ -18,7 +18,8 @@ from pydantic import (
 
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.config import SandboxLevel
-from model_discovery.verification.recipes import Recipe
+from model_discovery.verification.contamination import Contamination
+from model_discovery.verification.recipe import Recipe
 
 VerificationStatus = Literal[
     "ok",
@@ -212,6 +213,8 @@ class Evidence(_Frozen):
         Training tokens seen.
     suite_checksums
         Of the items of each suite.
+    contamination
+        By suite: how many of its items stand in the training text.
     resumed_at
         Steps from which an interrupted training went on.
     notes
@@ -232,6 +235,7 @@ class Evidence(_Frozen):
     versions: dict[str, str] = {}
     machine: Machine = Machine()
     suite_checksums: dict[str, str] = {}
+    contamination: dict[str, Contamination] = {}
     resumed_at: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from model_discovery.errors import UserError
 from model_discovery.verification.folder import REPORT, REQUEST
-from model_discovery.verification.recipes import GRAMMAR_VERSION
+from model_discovery.verification.recipe import GRAMMAR_VERSION
 from model_discovery.verification.report import VerificationReport, VerifyRequest
 
 S = TypeVar("S", VerifyRequest, VerificationReport)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from model_discovery.engine import JobContext, card_devices
 from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.sandbox import Sandbox
+from model_discovery.verification.contamination import check_contamination, item_texts
 from model_discovery.verification.data import prepare
 from model_discovery.verification.energy import EnergyMeter
 from model_discovery.verification.evaluator import TextCoder, score_suites, text_coder
@@ -76,12 +77,6 @@ def run_verify(
                 hint="free some space or mend its rights, then run it again",
                 exit_code=EXIT_FAILED,
             ) from error
-        except ImportError as error:
-            raise UserError(
-                f"This installation is incomplete: {error}.",
-                hint="install the package again, with its dependencies",
-                exit_code=EXIT_FAILED,
-            ) from error
     return report.model_dump(mode="json")
 
 
@@ -94,7 +89,10 @@ def _verify(
     items = _items(asked, data)
     sandbox = _sandbox(asked, context)
     runner = make_runner(sandbox, context.folder / SCRATCH)
-    found = Findings(artefacts={"folder": str(context.folder)})
+    found = Findings(
+        artefacts={"folder": str(context.folder)},
+        contamination=check_contamination(data, item_texts(items.sets)),
+    )
     failure: VerificationFailure | None = None
     try:
         answer = _train(asked, data, runner, context, found, meter)

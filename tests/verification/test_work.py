@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.numpy import load_file, save_file
 from small_designs import sound, with_mixer
 
 from model_discovery.blocks import LanguageModel, UnitTree
 from model_discovery.engine import JobContext, Resources
 from model_discovery.errors import UserError
-from model_discovery.verification import VerificationReport, VerifyRequest, get_recipe
+from model_discovery.verification import VerificationReport, VerifyRequest, get_recipe, work
 from model_discovery.verification.folder import REPORT, find_report
-from model_discovery.verification.runner import Runner
 from model_discovery.verification.work import run_verify
 
 TOKENS = 20_480
@@ -104,6 +102,10 @@ def test_a_sound_design_is_verified(whole: tuple[VerificationReport, Place]) -> 
     assert evidence.recipe_hash == RECIPE.hash and len(evidence.weights_hash) == 64
     assert evidence.sandbox in ("plain", "namespaces") and evidence.device.startswith("cpu")
     assert evidence.versions["lm-eval"] == "0.4.13"
+    machine = evidence.machine
+    assert machine.cpu and machine.os and machine.cores >= 1 and machine.threads == 1
+    assert len(machine.package) == 64 and all("driver" in gpu for gpu in machine.gpus)
+    assert evidence.contamination["minimal-pairs"].items == pairs.n
     assert place.progress[-1]["doing"] == "scoring" and place.progress[-1]["tokens"] == TOKENS
 
 
@@ -183,21 +185,39 @@ def test_a_machines_failure_is_tried_again_a_designs_is_not(place: Place) -> Non
     assert find_report(place.folder, VerifyRequest.model_validate(request_of(place.root, nan))) == report
 
 
-@pytest.mark.parametrize("scale", [0.0, 1.0001])
-def test_weights_changed_after_training_are_not_scored(
-    scale: float, place: Place, monkeypatch: pytest.MonkeyPatch
+def test_a_sandbox_that_cannot_start_is_no_result(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train = Runner.train
+    """A really broken one: its server fails as it does where torch is missing."""
+    broken = Resources()
+    place = Place(tmp_path, broken, "broken")
+    (tmp_path / "data").symlink_to(root / "data")
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "PRELOAD", ("no_such_module",))
+        for _ in range(2):  # the worker keeps the sandbox, and asks it again
+            with pytest.raises(UserError, match=r"could not start: .*No module named 'no_such_module'"):
+                place.verify(sound())
+            assert not (place.folder / REPORT).exists()
+    broken.close()
+    assert place.verify(sound()).ok
 
-    def sabotaged(self: Runner, *args: Any) -> Any:
-        answer = train(self, *args)
-        file = place.folder / "run" / "train" / "model" / "model.safetensors"
-        save_file({name: tensor * scale for name, tensor in load_file(file).items()}, file)
-        return answer
 
-    monkeypatch.setattr(Runner, "train", sabotaged)
-    report = place.verify(sound(), suites=("minimal-pairs",))
-    assert report.status == "corrupt_checkpoint" and not report.scores and report.held_out is None
+def test_data_damaged_under_a_run_is_not_the_designs_fault(place: Place) -> None:
+    """Here the design itself plays the machine: it fails, and the data turns out to be damaged."""
+    recipe = RECIPE.model_copy(update={"grammar": RECIPE.grammar.model_copy(update={"seed": 5})})
+    place.verify(sound(), recipe=recipe)
+    (folder,) = (
+        f for f in (place.root / "data").iterdir() if recipe.data_key("0.1M") in f.name and f.is_dir()
+    )
+
+    def damage(fields: dict[str, Any]) -> None:
+        if fields.get("doing") == "proving":
+            (folder / "held_out.bin").unlink()
+
+    asked = request_of(place.root, sound(), recipe=recipe, seed=1)
+    with pytest.raises(UserError, match=r"data is damaged: .*held_out\.bin is missing"):
+        run_verify(asked, JobContext(place.folder, 1, send=damage, resources=place._resources))
+    assert not (place.folder / "model.json").exists()
 
 
 def test_bad_input_is_the_callers(place: Place) -> None:
