@@ -14,7 +14,6 @@ CORE_TASKS = (
     "cb",
     "copa",
     "multirc",
-    "record",
     "wic",
     "wsc",
     "glue",

@@ -188,14 +188,21 @@ def _parts(lengths: Mapping[int, int]) -> Iterator[list[int]]:
         yield part
 
 
-def evaluate(lm: LM, tasks: Mapping[str, Any]) -> dict[str, Any]:
-    """lm-eval's results, without its output; in this process alone, whatever the number of cores."""
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without lm-eval's progress bars, remarks and prints."""
     for name in ("lm_eval", "lm-eval", "datasets"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def evaluate(lm: LM, tasks: Mapping[str, Any]) -> dict[str, Any]:
+    """lm-eval's results; in this process alone, whatever the number of cores."""
     before = os.environ.get("DISABLE_MULTIPROC")
     os.environ["DISABLE_MULTIPROC"] = "1"  # else a bootstrap starts a process for every core
     try:
-        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        with quiet():
             results = lm_eval.evaluator.evaluate(
                 lm=lm, task_dict=tasks, log_samples=False, bootstrap_iters=BOOTSTRAP
             )

@@ -19,7 +19,9 @@ from model_discovery.errors import EXIT_FAILED, UserError, unknown
 from model_discovery.verification.babylm_sets import load_babylm
 from model_discovery.verification.blimp_sets import BLIMP_SETS
 from model_discovery.verification.core_tasks import CORE_TASKS
+from model_discovery.verification.hub import hub_revision, reading
 from model_discovery.verification.item_sets import BAD, GOOD
+from model_discovery.verification.sources import Source
 from model_discovery.verification.task_index import TaskEntry, index_folder, installed_tasks, leaves
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 DataId = tuple[str, str, str]
 """``(dataset_path, dataset_name, dataset_kwargs as JSON)`` of a task."""
 
+YAML = (".yaml", ".yml")
 FILE_READERS = ("json", "csv", "parquet", "text", "arrow")
 """Readers of `datasets` for files of one's own."""
 
@@ -63,9 +66,13 @@ def is_stored(data_dir: Path, data: DataId) -> bool:
     return (stored(data_dir, data) / "dataset_dict.json").is_file()
 
 
-def is_suite_data(name: str) -> bool:
-    """Whether `prepare_suite` knows a name: one of `SUITE_DATA`, or anything that lm-eval has."""
-    return name in SUITE_DATA or "/" in name or name in installed_tasks()
+def is_suite_data(name: str, data_dir: Path | None = None) -> bool:
+    """Whether `prepare_suite` knows a name: one of `SUITE_DATA`, a path to YAML, or anything lm-eval has."""
+    if name in SUITE_DATA:
+        return True
+    if (path := Path(name).expanduser()).exists():
+        return path.suffix in YAML or any(path.rglob("*.yaml"))
+    return name in installed_tasks(data_dir)
 
 
 def prepare_suite(name: str, data_dir: Path, source: str | None = None) -> Iterator[str]:
@@ -96,7 +103,7 @@ def prepare_suite(name: str, data_dir: Path, source: str | None = None) -> Itera
 
 def task_entries(name: str, data_dir: Path | None) -> list[TaskEntry]:
     """The tasks that ``core``, a name of lm-eval, or a path to YAML tasks stands for."""
-    if "/" in name or Path(name).suffix in (".yaml", ".yml"):
+    if "/" in name or Path(name).suffix in YAML:
         return _own_entries(Path(name).expanduser(), data_dir)
     index = installed_tasks(data_dir)
     if name != "core" and name not in index:
@@ -131,6 +138,8 @@ def _prepare_tasks(name: str, data_dir: Path, source: str | None) -> Iterator[st
     for entry in task_entries(name, data_dir):
         if entry.data is not None and not is_own_data(entry):
             wanted.setdefault(entry.data, []).append(entry.name)
+    if not all(is_stored(data_dir, data) for data in wanted):
+        _check_reach(f"the data of '{name}'", source)
     failed: list[str] = []
     for number, (data, tasks) in enumerate(wanted.items(), 1):
         what = f"[{number}/{len(wanted)}] {', '.join(tasks[:3])}{', …' * (len(tasks) > 3)}: {_title(data)}"
@@ -142,8 +151,6 @@ def _prepare_tasks(name: str, data_dir: Path, source: str | None) -> Iterator[st
         except UserError as error:
             failed.append(f"{_title(data)} ({error.message})")
             yield f"{what}, not had: {error.message}"
-            if error.exit_code == EXIT_FAILED:  # no network: the others would wait as long
-                raise
         else:
             yield f"{what}, {rows:,} rows"
     if failed:
@@ -168,7 +175,6 @@ def _load(
 ) -> "DatasetDict":
     """A data set from the hub, or from a folder in the hub's layout; ``UserError`` where it cannot be had."""
     import datasets
-    import httpx
 
     place = path
     if source is not None:
@@ -176,16 +182,14 @@ def _load(
         if not Path(place).is_dir():
             raise UserError(f"There is no folder {place}.")
     datasets.disable_progress_bars()
-    try:
+    with reading(Source(dataset=place, config=name or None, checksum="local" if source else "")):
         return datasets.load_dataset(place, name or None, cache_dir=str(scratch / "cache"), **kwargs)
-    except (ConnectionError, httpx.TransportError) as error:
-        raise UserError(
-            f"The hub cannot be reached for {path}: {_first_line(error)}",
-            hint="run the same where there is a network and copy DATA_DIR/suites; or give --source FOLDER",
-            exit_code=EXIT_FAILED,
-        ) from error
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, httpx.HTTPError) as error:
-        raise UserError(f"{place} cannot be read: {_first_line(error)}") from error
+
+
+def _check_reach(what: str, source: str | None) -> None:
+    """Refuse within seconds where the hub is needed and out of reach."""
+    if source is None:
+        hub_revision(Source(dataset=BLIMP_HUB), need=what)
 
 
 def _prepare_blimp(data_dir: Path, source: str | None) -> Iterator[str]:
@@ -193,6 +197,7 @@ def _prepare_blimp(data_dir: Path, source: str | None) -> Iterator[str]:
     if folder.is_dir():
         yield f"blimp: there already, in {folder}"
         return
+    _check_reach(f"BLiMP ({SUITE_DATA['blimp']})", source)
     with _aside(folder) as place:
         place.mkdir()
         for number, name in enumerate(BLIMP_SETS, 1):

@@ -58,7 +58,7 @@ def installed_tasks(data_dir: Path | None = None) -> Index:
                 return {row["name"]: _entry(row) for row in rows["tasks"]}
         except (ValueError, KeyError, TypeError):  # cut off or of another form: made again
             pass
-    index = index_folder(folder)
+    index = _scanned(folder)
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         aside = kept.with_suffix(".new")
@@ -66,6 +66,11 @@ def installed_tasks(data_dir: Path | None = None) -> Index:
         aside.write_text(json.dumps(rows), encoding="utf-8")
         aside.replace(kept)
     return index
+
+
+@cache
+def _scanned(folder: Path) -> Index:
+    return index_folder(folder)
 
 
 def index_folder(folder: Path, *, strict: bool = False) -> dict[str, TaskEntry]:

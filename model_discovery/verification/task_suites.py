@@ -8,14 +8,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from model_discovery.errors import UserError
+from model_discovery.errors import UserError, nearest
 from model_discovery.verification.core_tasks import CORE_TASKS
 from model_discovery.verification.encoding import Encoder
-from model_discovery.verification.served_lm import ServedLM, evaluate  # before datasets: it sets offline mode
+from model_discovery.verification.served_lm import (
+    ServedLM,
+    evaluate,
+    quiet,
+)  # before datasets: it sets offline mode
 from model_discovery.verification.suite_data import FILE_READERS, DataId, stored
 from model_discovery.verification.task_index import Index, TaskEntry, index_folder, installed_tasks
 
 from datasets import load_from_disk  # isort: skip
+from lm_eval.api.registry import METRIC_REGISTRY  # isort: skip
 from lm_eval.api.task import Task  # isort: skip
 from lm_eval.tasks import TaskManager  # isort: skip
 from lm_eval.tasks._index import Entry, Kind  # isort: skip
@@ -102,9 +107,10 @@ def load_task_suite(suite: str, folder: Path | None, data_dir: Path, encoder: En
     if folder is None:
         entries = _stock(suite, data_dir)
     else:
-        index = index_folder(folder, strict=True)
-        tasks = [name for name, entry in index.items() if not entry.parts]
-        entries = _load(tuple(tasks), {**installed_tasks(data_dir), **index}, data_dir)
+        own = index_folder(folder, strict=True)
+        below = {part for entry in own.values() if entry.file for part in entry.parts}
+        tops = [name for name, entry in own.items() if entry.file and name not in below]
+        entries = _load(tops, {**installed_tasks(data_dir), **own}, data_dir)
     loaded = [task for entry in entries.values() for task in entry["tasks"].values()]
     return TaskSuite(suite, entries, sum(_try_items(task, encoder) for task in loaded))
 
@@ -123,7 +129,8 @@ def _load(names: Sequence[str], index: Index, data_dir: Path) -> dict[str, Mappi
     found: dict[str, Mapping[str, Any]] = {}
     for name in names:
         try:
-            found[name] = manager.load([name])
+            with quiet():
+                found[name] = manager.load([name])
         except UserError:
             raise
         except Exception as error:  # templates and functions of YAML files may raise anything
@@ -157,6 +164,13 @@ def _lm_eval_entry(entry: TaskEntry, data_dir: Path) -> Entry:
         cfg = dict(load_yaml(entry.file))
     except Exception as error:  # it runs the Python files beside the YAML
         raise _unusable(entry, error) from error
+    for metric in cfg.get("metric_list") or ():
+        name = metric.get("metric")
+        if isinstance(name, str) and name not in METRIC_REGISTRY and not cfg.get("process_results"):
+            raise UserError(
+                f"The task '{entry.name}' ({entry.file}) has an unknown metric '{name}'."
+                + nearest(name, METRIC_REGISTRY)
+            )
     if entry.data is not None:
         cfg |= _local_data(entry.data, cfg, Path(entry.file).parent, data_dir)
     return Entry(entry.name, Kind.TASK, None, cfg=cfg)
@@ -198,9 +212,13 @@ def _try_items(task: Task, encoder: Encoder) -> int:
     if task.config.num_fewshot is None:
         task.set_config(key="num_fewshot", value=0)
     count = len(task.eval_docs)
-    some = sorted({index * count // CHECKED_ITEMS for index in range(min(count, CHECKED_ITEMS))}) or [0]
+    if not count:
+        raise UserError(f"The task '{task.task_name}' has no items.")
+    tried = min(count, CHECKED_ITEMS)
+    some = [index * count // tried for index in range(tried)]
     try:
-        task.build_all_requests(samples=some)
+        with quiet():
+            task.build_all_requests(samples=some)
     except Exception as error:  # templates and functions of YAML files may raise anything
         raise UserError(
             f"An item of the task '{task.task_name}' cannot be made: {type(error).__name__}: {error}."
@@ -289,7 +307,7 @@ def _task_figures(entry: str, task: Task, results: Mapping[str, Any]) -> list[Ta
                 main=is_main,
             )
         )
-    return figures
+    return sorted(figures, key=lambda figure: not figure.main)
 
 
 def _main_metric(metrics: Sequence[str], higher: Mapping[str, bool]) -> str | None:
