@@ -13,11 +13,16 @@ GOOD, BAD = "sentence_good", "sentence_bad"
 
 
 class Choice(NamedTuple):
-    """One item: ``choices`` that could follow ``context``, of which ``choices[answer]`` is right."""
+    """One item: ``choices`` that could follow ``context``, of which ``choices[answer]`` is right.
+
+    With an ``ending`` it is the other way round: ``choices`` are contexts, and the right one makes the ending
+    more likely than the others do. All items of a set have one, or none has.
+    """
 
     context: str
     choices: tuple[str, ...]
     answer: int = 0
+    ending: str = ""
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,8 @@ def _task(name: str, items: ItemSet) -> ConfigurableTask:
             "custom_dataset": lambda **_: {"train": Dataset.from_list(rows)},
             "output_type": "multiple_choice",
             "validation_split": "train",
-            "doc_to_text": _context,
-            "doc_to_target": _answer,
+            "doc_to_text": _text,
+            "doc_to_target": _target,
             "doc_to_choice": _choices,
             "num_fewshot": 0,
             "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
@@ -65,12 +65,13 @@ def _task(name: str, items: ItemSet) -> ConfigurableTask:
     )
 
 
-def _context(row: dict[str, Any]) -> str:
-    return str(row["context"])
+def _text(row: dict[str, Any]) -> str | int:
+    """The context; a number tells lm-eval that the choices are contexts, and which of them is right."""
+    return int(row["answer"]) if row["ending"] else str(row["context"])
 
 
-def _answer(row: dict[str, Any]) -> int:
-    return int(row["answer"])
+def _target(row: dict[str, Any]) -> str | int:
+    return str(row["ending"]) if row["ending"] else int(row["answer"])
 
 
 def _choices(row: dict[str, Any]) -> list[str]:
