@@ -27,7 +27,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from model_discovery.errors import UserError
-from model_discovery.verification.item_sets import ItemSet, checksum
+from model_discovery.verification.item_sets import Choice, ItemSet, checksum
 from model_discovery.verification.manifest import REMAKE, DataManifest
 from model_discovery.verification.tokenizers import load_tokenizer
 from model_discovery.verification.words import Hashes, HashIndex, Places, Words, hash_runs, hash_words
@@ -79,7 +79,7 @@ class Contamination(BaseModel):
 
 
 def item_texts(sets: Iterable[ItemSet]) -> dict[str, SuiteTexts]:
-    """What a model would have seen of each suite: an item's context with its right choice."""
+    """What a model would have seen of each suite: an item with its right choice."""
     by_suite: dict[str, list[ItemSet]] = {}
     for one in sets:
         by_suite.setdefault(one.suite, []).append(one)
@@ -87,10 +87,12 @@ def item_texts(sets: Iterable[ItemSet]) -> dict[str, SuiteTexts]:
 
 
 def _set_texts(sets: Iterable[ItemSet]) -> dict[str, list[str]]:
-    return {
-        one.name: [f"{item.context} {item.choices[item.answer]}".strip() for item in one.items]
-        for one in sets
-    }
+    return {one.name: [_item_text(item) for item in one.items] for one in sets}
+
+
+def _item_text(item: Choice) -> str:
+    parts = (item.context, item.choices[item.answer], item.ending)
+    return " ".join(part for part in parts if part)
 
 
 def task_texts(suites: "Iterable[TaskSuite]") -> dict[str, SuiteTexts]:

@@ -141,12 +141,14 @@ def test_found_items_are_counted_by_suite_and_set(tmp_path: Path) -> None:
         PairSet("blimp", "agreement", (("Cats sleep.", "Cats sleeps."), ("Dogs bark.", "Dogs barks."))),
         PairSet("blimp", "islands", (("Who left?", "Left who?"),)),
         ChoiceSet("quiz", "colours", (Choice("The sky is", ("green.", "blue."), 1), Choice("", ("cats",)))),
+        ChoiceSet("endings", "recall", (Choice("", ("Cats", "Dogs"), 1, "bark."),)),
     ]
     found = check_contamination(data, item_texts(sets))
     assert found["blimp"].by_set == {"agreement": 2}
     assert (found["blimp"].items, found["blimp"].found) == (3, 2)
     assert found["blimp"].share == pytest.approx(2 / 3)
     assert found["quiz"].examples == ("The sky is blue.",)
+    assert found["endings"].examples == ("Dogs bark.",)
     assert Contamination(items=0, found=0).share == 0
 
 
