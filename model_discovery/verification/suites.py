@@ -43,12 +43,18 @@ class SuiteSource:
         Of suites, as the user named them.
     data_dir
         Below which data was prepared.
+    prepared
+        Folder of the recipe's own prepared data.
+    context
+        Tokens that the model reads at once.
     """
 
     scale: str
     pairs: Path | None = None
     folders: Folders = field(default_factory=dict)
     data_dir: Path | None = None
+    prepared: Path | None = None
+    context: int = 0
 
     def folder(self, suite: str) -> Path | None:
         """Where a suite's data lies: the user's folder, else the prepared one."""

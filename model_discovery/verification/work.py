@@ -231,8 +231,11 @@ class _Items:
 
 
 def _items(asked: VerifyRequest, data: DataManifest) -> _Items:
-    source = SuiteSource(asked.scale, data.pairs, asked.suite_dirs, Path(asked.data_dir))
-    coder = text_coder(data.tokenizer, asked.recipe.context)
+    context = asked.recipe.context
+    source = SuiteSource(
+        asked.scale, data.pairs, asked.suite_dirs, Path(asked.data_dir), data.folder, context
+    )
+    coder = text_coder(data.tokenizer, context, data.separator_id)
     sets, tasks = load_suites(asked.suites, source), load_tasks(asked.suites, source, coder.encoder)
     return _Items(sets, tasks, coder, _tokens_about(sets) + sum(suite.tokens for suite in tasks))
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from model_discovery.blocks import LanguageModel, get_seed_design
 from model_discovery.errors import UserError
-from model_discovery.verification import check_suites, get_recipe, name_suites
+from model_discovery.verification import VerifyRequest, check_suites, get_recipe, name_suites
 from model_discovery.verification.child import score_rows
 from model_discovery.verification.core_tasks import CORE_TASKS
 from model_discovery.verification.encoding import Answer
@@ -251,6 +251,56 @@ def test_a_folder_of_ones_own(
         right += values.index(max(values)) == i % 3
     assert alone.scores["places"].value == right / 9 and list(alone.scores) == ["places"]
     assert alone.checksums["places"] != found.checksums["mine"]
+
+
+def test_one_run_scores_pairs_own_tasks_and_stock_tasks(data: Path, tmp_path: Path) -> None:
+    """The whole way, through the sandbox: one model is trained, loaded once, and asked for everything."""
+    from model_discovery.engine import JobContext, Resources
+    from model_discovery.verification import VerificationReport
+    from model_discovery.verification.runner import Runner
+    from model_discovery.verification.work import run_verify
+
+    loads: list[str] = []
+
+    class Counting(Runner):
+        def serve(self, *args, **kwargs):
+            loads.append("served")
+            return super().serve(*args, **kwargs)
+
+    folder = write_tasks(tmp_path / "mine")
+    small = GRAMMAR.grammar.model_copy(update={"pairs_per_set": 20})
+    settings = {"grammar": small, "tokens": {"0.1M": 20_480}, "batch_tokens": {"0.1M": 512}}
+    recipe = GRAMMAR.model_copy(update=settings | {"learning_rates": {"0.1M": 5e-3}, "eval_tokens": 16_384})
+    request = VerifyRequest(
+        design="a_design",
+        unit_tree=sound(),
+        scale="0.1M",
+        recipe=recipe,
+        seed=0,
+        suites=("minimal-pairs", "mine", "hellaswag", "triviaqa", "wikitext"),
+        suite_dirs={"mine": str(folder)},
+        data_dir=str(data),
+    ).model_dump(mode="json")
+    resources = Resources()
+    try:
+        context = JobContext(tmp_path / "jobs" / "one", 1, send=lambda _: None, resources=resources)
+        report = VerificationReport.model_validate(run_verify(request, context, Counting))
+    finally:
+        resources.close()
+    assert report.status == "ok", report.error
+    assert loads == ["served"]
+    assert {"minimal-pairs", "mine", "mine/places", "hellaswag", "triviaqa"} <= report.scores.keys()
+    assert report.scores["hellaswag"].n == 12 and report.scores["wikitext/bits_per_byte"].value > 0
+    assert set(report.evidence.suite_checksums) == {
+        "minimal-pairs",
+        "mine",
+        "hellaswag",
+        "triviaqa",
+        "wikitext",
+    }
+    elsewhere = request | {"suite_dirs": {"mine": "/elsewhere"}}
+    hashes = [VerifyRequest.model_validate(one).hash for one in (request, elsewhere)]
+    assert hashes[0] == hashes[1], "where items lie decides no number"
 
 
 def test_long_items_lose_their_beginning_and_that_is_said(model, tokenizer, data, tmp_path: Path) -> None:
