@@ -24,7 +24,14 @@ Workers = Annotated[
 Corpus = Annotated[
     str | None, typer.Option("--corpus", help="Train on your own text: a folder or file of text or JSONL.")
 ]
-RecipeName = Annotated[str | None, typer.Option("--recipe", help="grammar or text (needs --corpus).")]
+RecipeName = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="grammar, text (needs --corpus), babylm, babylm-100m, smollm, a recipe's YAML file, or a data "
+        "set: owner/name of the hub or a local folder.",
+    ),
+]
 Suites = Annotated[list[str] | None, typer.Option("--suite", help="Suite to score; may be repeated.")]
 BlimpDir = Annotated[
     Path | None, typer.Option("--blimp-dir", help="Folder with BLiMP's JSONL files, for --suite blimp.")

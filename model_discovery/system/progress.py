@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 _WIDE = 180  # columns where output goes to a file or a pipe: tables are not folded there
 
 
-def make_console(*, quiet: bool = False) -> "Console":
+def make_console(*, quiet: bool = False, stderr: bool = False) -> "Console":
     """The console for everything that people read: as wide as the terminal, wide where there is none."""
     from rich.console import Console
 
-    console = Console(quiet=quiet, highlight=False)
+    console = Console(quiet=quiet, highlight=False, stderr=stderr)
     if not (console.is_terminal or console.is_jupyter):
-        console = Console(quiet=quiet, highlight=False, width=_WIDE)
+        console = Console(quiet=quiet, highlight=False, stderr=stderr, width=_WIDE)
     return console
 
 

@@ -56,7 +56,7 @@ def open_source(source: Source, *, need: str = "", revision: str | None = None) 
 
     _hush()
     if not source.checksum and revision is None:
-        revision = _hub_revision(source, need)
+        revision = hub_revision(source, need)
     with reading(source):
         builder = _builder(source, revision)
         splits = [str(name) for name in builder.config.data_files or builder.info.splits or ()]
@@ -102,6 +102,8 @@ def reading(source: Source) -> Iterator[None]:
                 hint="run it again: what is done already is kept",
             ) from error
         cause = error.__cause__ or error
+        if "BatchSize must be greater than 0" in str(cause):  # how `datasets` meets a parquet file of no rows
+            raise _empty(source) from error
         raise UserError(
             f"The data set {source.name} cannot be read: {_first_line(cause)}",
             hint="damaged files, or a layout that `datasets` does not know",
@@ -148,9 +150,7 @@ def _check_column(source: Source, rows: "IterableDataset") -> None:
     """Look at the first row, as not all layouts tell their columns."""
     first = next(iter(rows), None)
     if first is None:
-        raise UserError(
-            f"The data set {source.name} is empty.", hint="choose another split, or another data set"
-        )
+        raise _empty(source)
     if source.text_field not in first:
         columns = [str(column) for column in first]
         raise UserError(
@@ -173,8 +173,8 @@ def check_text(source: Source, value: object) -> str:
     )
 
 
-def _hub_revision(source: Source, need: str) -> str:
-    """The commit of a data set of the hub, by one request without retries."""
+def hub_revision(source: Source, need: str = "") -> str:
+    """The commit of a data set of the hub, by one request without retries: it fails within seconds."""
     import httpx2  # what huggingface_hub itself speaks through; its errors pass unchanged
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
@@ -216,6 +216,13 @@ def _gated(source: Source) -> UserError:
     return UserError(
         f"{source.dataset} is gated: its owner has to let you in.",
         hint=f"ask at https://huggingface.co/datasets/{source.dataset}, then set HF_TOKEN in the environment",
+    )
+
+
+def _empty(source: Source) -> UserError:
+    return UserError(
+        f"The data set {source.name} is empty, or has a file without rows.",
+        hint="choose another split, or another data set",
     )
 
 

@@ -50,6 +50,18 @@ def read_recipe(path: Path) -> Recipe:
     return _parse(text, str(path), path.stem, path.expanduser().resolve().parent)
 
 
+def recipe_text(recipe: Recipe) -> str:
+    """A recipe over data sets as YAML that `read_recipe` reads back."""
+    assert recipe.hub is not None
+    values = recipe.model_dump(mode="json", exclude_defaults=True)
+    hub = values.pop("hub")
+    hub["sources"] = [
+        {key: value for key, value in row.items() if key != "checksum"} for row in hub["sources"]
+    ]
+    rest = {key: value for key, value in values.items() if key in _RECIPE_KEYS}
+    return str(yaml.safe_dump(hub | rest, sort_keys=False, allow_unicode=True))
+
+
 def _parse(text: str, where: str, name: str, folder: Path) -> Recipe:
     try:
         values = yaml.safe_load(text)
