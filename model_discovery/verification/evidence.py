@@ -14,6 +14,7 @@ from model_discovery.verification.outcome import VerificationFailure
 from model_discovery.verification.report import (
     Cost,
     Evidence,
+    Machine,
     Measure,
     VerificationReport,
     VerifyRequest,
@@ -82,7 +83,9 @@ def _evidence(asked: VerifyRequest, data: DataManifest, found: Findings, setting
         weights_hash=answer.weights_hash if answer else "",
         tokens=answer.tokens if answer else 0,
         precision=answer.precision if answer else "",
-        device=f"cpu: {machine.cpu}, {setting.threads} thread{'s' * (setting.threads > 1)}",
+        device=_device(answer, machine),
+        compiled=answer.compiled if answer else False,
+        micro_rows=answer.micro_rows if answer else 0,
         sandbox=setting.sandbox,
         versions=versions(),
         machine=machine,
@@ -91,6 +94,13 @@ def _evidence(asked: VerifyRequest, data: DataManifest, found: Findings, setting
         contamination=found.contamination,
         notes=(*data.notes, *(answer.notes if answer else ()), *setting.notes, *scored.notes),
     )
+
+
+def _device(answer: TrainAnswer | None, machine: Machine) -> str:
+    """What it trained on, by name."""
+    if answer is not None and answer.device != "cpu":
+        return answer.device
+    return f"cpu: {machine.cpu}, {machine.threads} thread{'s' * (machine.threads != 1)}"
 
 
 def code_hash(tree: UnitTree) -> str:

@@ -159,6 +159,8 @@ class Cost(_Frozen):
     flops
         Of the training's matrix products and convolutions, forward and backward; elementwise work, and
         recurrences written with it, do not count.
+    card_memory_mb
+        Largest amount of a GPU's memory that the training took.
     package_joules
         Energy of all processor packages of the machine in this sitting, whoever used them.
     """
@@ -169,6 +171,7 @@ class Cost(_Frozen):
     wall_seconds: FiniteFloat | None = None
     peak_memory_mb: FiniteFloat | None = None
     flops: FiniteFloat | None = None
+    card_memory_mb: FiniteFloat | None = None
     package_joules: FiniteFloat | None = None
 
 
@@ -211,6 +214,8 @@ class Evidence(_Frozen):
         Of every tensor that was scored, as the trainer had it in memory and as the file holds it.
     tokens
         Training tokens seen.
+    compiled, micro_rows
+        Whether the block was compiled, and the rows of one forward pass: both decide the last bits.
     suite_checksums
         Of the items of each suite.
     contamination
@@ -231,6 +236,8 @@ class Evidence(_Frozen):
     tokens: int = 0
     precision: str = ""
     device: str = ""
+    compiled: bool = False
+    micro_rows: int = 0
     sandbox: str = ""
     versions: dict[str, str] = {}
     machine: Machine = Machine()

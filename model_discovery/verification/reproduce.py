@@ -168,6 +168,8 @@ def _differences(then: Evidence, now: Evidence) -> Iterator[Difference]:
         ("code of the package", then.machine.package[:16], now.machine.package[:16]),
         ("device", then.device, now.device),
         ("precision", then.precision, now.precision),
+        ("compiled block", str(then.compiled), str(now.compiled)),
+        ("rows of a forward pass", str(then.micro_rows or ""), str(now.micro_rows or "")),
     ):
         if before != after:
             yield Difference(what, before, after)

@@ -108,6 +108,7 @@ def _verify(
         wall_seconds=time.monotonic() - wall,
         peak_memory_mb=runner.peak_memory_mb,
         flops=found.answer.flops if found.answer else None,
+        card_memory_mb=found.answer.card_memory_mb if found.answer else None,
         package_joules=meter.joules,
     )
     setting = Setting(runner.level or sandbox.level, context.threads, runner.notes)
