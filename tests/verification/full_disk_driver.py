@@ -2,8 +2,8 @@
 
     python full_disk_driver.py FOLDER
 
-Prints, as JSON, what came of a disk that is full during training, of one that is full once the report is to
-be written, and of one with room.
+Prints, as JSON, what came of a disk that cannot be written, of one that is full during training, of one that
+is full once the report is to be written, and of one with room.
 """
 
 import json
@@ -65,14 +65,18 @@ def attempt(root: Path, resources: Resources, fill_at: str = "") -> dict[str, An
 
 
 def main() -> None:
-    """All three."""
+    """All four."""
     root = Path(sys.argv[1])
     disk = root / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs"]
     subprocess.run([*mount, "-o", "size=1500k", "none", disk], check=True)
+    (disk / "job").mkdir()
     resources = Resources()
+    subprocess.run([*mount, "-o", "remount,ro", "none", disk], check=True)
     found = [attempt(root, resources)]
+    subprocess.run([*mount, "-o", "remount,rw", "none", disk], check=True)
+    found.append(attempt(root, resources))
     subprocess.run([*mount, "-o", "remount,size=64m", "none", disk], check=True)
     found.append(attempt(root, resources, fill_at="scoring"))
     (disk / "filler").unlink()

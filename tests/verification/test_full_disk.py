@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from model_discovery.verification.folder import _write_whole
+
 DRIVER = Path(__file__).with_name("full_disk_driver.py")
 TRIAL = ["unshare", "--user", "--map-root-user", "--mount"]
 
@@ -21,7 +23,8 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tmp_path: Pa
         [*TRIAL, sys.executable, str(DRIVER), str(tmp_path)], capture_output=True, text=True, timeout=200
     )
     assert done.returncode == 0, done.stderr
-    training, reporting, room = json.loads(done.stdout)
+    locked, training, reporting, room = json.loads(done.stdout)
+    assert "Read-only file system" in locked["said"] and locked["files"] == []
     assert "disk is full" in training["said"] and "No space left" in reporting["said"]
     for stopped in (training, reporting):
         assert not {"report.json", "request.json"} & set(stopped["files"])
@@ -35,3 +38,11 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tmp_path: Pa
         "report.json",
         "request.json",
     ]
+
+
+def test_a_report_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("the one before")
+    (tmp_path / "report.json.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        _write_whole(tmp_path / "report.json", "x" * 10_000)
+    assert (tmp_path / "report.json").read_text() == "the one before"
