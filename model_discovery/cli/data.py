@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from model_discovery.cli.options import AsJson, Corpus, Debug, print_json
+from model_discovery.cli.options import AsJson, BlimpDir, Corpus, Debug, Suites, print_json, show_facts
 
 app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
 
@@ -67,3 +67,29 @@ def list_(as_json: AsJson = False, debug: Debug = False) -> None:
         print_json([vars(one) for one in found])
     else:
         print_data(found)
+
+
+@app.command("contamination")
+def contamination(
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe or data set, as for prepare; prepared where it is not.")
+    ] = "grammar",
+    scale: Annotated[str, typer.Option(help="Look at the text this scale trains on.")] = "0.1M",
+    corpus: Corpus = None,
+    suite: Suites = None,
+    blimp_dir: BlimpDir = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Look for the items of suites in the training text: whole sentences, or thirteen words in a row."""
+    from model_discovery.system.contamination import find_contamination, print_contamination
+
+    found = find_contamination(
+        recipe,
+        scale=scale,
+        suites=suite or (),
+        corpus=corpus,
+        blimp_dir=None if blimp_dir is None else str(blimp_dir),
+        progress=not as_json,
+    )
+    show_facts(found, as_json, print_contamination)
