@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from model_discovery.cli import baselines, blocks, data, design, discover, inspect, plot, tree
+from model_discovery.cli.together import refuse_several_processes
 
 app = typer.Typer(
     name="model-discovery",
@@ -25,11 +26,13 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand not in (None, "verify"):
+        refuse_several_processes(context.invoked_subcommand)
 
 
 app.command("discover")(discover.discover)

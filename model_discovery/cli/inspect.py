@@ -21,6 +21,7 @@ from model_discovery.cli.options import (
     Workers,
     print_json,
 )
+from model_discovery.cli.together import refuse_several_processes
 from model_discovery.errors import EXIT_BAD_INPUT, EXIT_FAILED, UserError
 
 
@@ -56,6 +57,7 @@ def verify(
     from model_discovery.system import verify as verifying
 
     if reproduce is not None:
+        refuse_several_processes("verify --reproduce")
         given = {
             "DESIGN": design, "--scale": scale, "--seeds": seeds, "--recipe": recipe, "--suite": suite,
             "--blimp-dir": blimp_dir, "--workers": workers, "--track": track,

@@ -52,6 +52,10 @@ def verify(
     if launch is not None and launch.follows:
         follow(launch, seeds)
         return []
+    if launch is not None and workers not in (None, 1):
+        raise UserError(
+            "Under torchrun all processes train one design at a time.", hint="leave out --workers"
+        )
     check_choice(track)
     found, recipe_ = get_scale(scale), get_recipe(recipe, corpus=corpus)
     names, folders = name_suites(suites or (), blimp_dir)

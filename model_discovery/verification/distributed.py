@@ -24,8 +24,10 @@ from pydantic import BaseModel, ConfigDict
 from model_discovery.config import SandboxLevel
 from model_discovery.engine import Card, JobContext, card_devices, list_cards
 from model_discovery.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
-from model_discovery.sandbox import Limits, Outcome, Sandbox
+from model_discovery.sandbox import Limits, Outcome, Sandbox, Status
 from model_discovery.verification.orders import GroupOrder, TrainAnswer, TrainOrder
+from model_discovery.verification.outcome import VerificationFailure
+from model_discovery.verification.report import VerificationStatus
 from model_discovery.verification.runner import PRELOAD, Runner, killed_from_outside, validated
 
 if TYPE_CHECKING:
@@ -118,20 +120,29 @@ class Invitation(BaseModel):
 
 
 class Ended(BaseModel):
-    """How the training of one process ended."""
+    """How the training of one process ended: the sandbox's status, and what the trainer itself said."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    status: str
+    status: Status
+    verdict: VerificationStatus
     error: str
     cpu_seconds: float
     peak_memory_mb: float
 
     @classmethod
     def of(cls, outcome: Outcome) -> Self:
+        verdict, error = "failed", outcome.error
+        if outcome.ok:
+            try:
+                answer = validated(TrainAnswer, outcome.value)
+                verdict, error = answer.status, answer.error
+            except VerificationFailure as failure:
+                verdict, error = failure.status, failure.error
         return cls(
             status=outcome.status,
-            error=outcome.error,
+            verdict=verdict,
+            error=error,
             cpu_seconds=outcome.cpu_seconds or 0.0,
             peak_memory_mb=outcome.peak_memory_mb or 0.0,
         )
@@ -293,9 +304,11 @@ class DistributedRunner(Runner):
         """The failure of the process that failed first, not those of the others that missed it then."""
         size = self._meeting.launch.size
         for rank, ended in endings.items():
-            if ended.status == "ok" or ended.lost_another:
+            if ended.verdict == "ok" or ended.lost_another:
                 continue
-            outcome = Outcome(status=ended.status, error=f"rank {rank}: {ended.error}")  # type: ignore[arg-type]
+            if ended.status == "ok":
+                return VerificationFailure(ended.verdict, f"rank {rank}: {ended.error}")
+            outcome = Outcome(status=ended.status, error=f"rank {rank}: {ended.error}")
             if killed_from_outside(outcome):
                 return UserError(
                     f"The training process of rank {rank} of {size} was killed.",

@@ -9,7 +9,7 @@ reached in this step (an expert of a mixture) must keep having no gradient, as w
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -43,7 +43,7 @@ class Group:
 
     rank: int = 0
     size: int = 1
-    device: str = "cpu"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def first(self) -> bool:
@@ -61,8 +61,7 @@ class Group:
             count = -(-count // self.size) * self.size
         size = -(-rows // count)
         starts = range(0, rows, micro if self.size == 1 else size)
-        share = -(-len(starts) // self.size)
-        mine = starts[self.rank * share : (self.rank + 1) * share]
+        mine = starts[self.rank * len(starts) // self.size : (self.rank + 1) * len(starts) // self.size]
         return [(first, min(first + starts.step, rows)) for first in mine]
 
     def seed_step(self, seed: int, step: int) -> None:
@@ -133,7 +132,7 @@ class Group:
         return [f"from step {step} on by {_processes(self.size)}, before by {_processes(before)}"]
 
     def _sum(self, values: Tensor, operation: Any = None) -> Tensor:
-        values = values.to(self.device)
+        values = values.to(self.device, copy=True)  # the caller keeps its own
         _exchange(dist.all_reduce, values, operation or dist.ReduceOp.SUM)
         return values.cpu()
 
@@ -181,7 +180,7 @@ def train(request: dict[str, Any], channel: Any) -> dict[str, Any]:
     from model_discovery.verification import child
 
     told = GroupOrder.model_validate(request["group"])
-    group = Group(told.rank, told.size, told.device)
+    group = Group(told.rank, told.size, torch.device(told.device))
     order = request["order"]
     group.same("request, data or version of this package", json.dumps([order["identity"], told.version]))
     return child.train(order, channel, group)
