@@ -11,6 +11,7 @@ from model_discovery.cli.options import (
     Corpus,
     Db,
     Debug,
+    Suites,
     Track,
     Workers,
     print_json,
@@ -35,9 +36,7 @@ def discover(
         str | None, typer.Option(help="grammar (made on the spot) or text (needs --corpus).")
     ] = None,
     corpus: Corpus = None,
-    suite: Annotated[
-        list[str] | None, typer.Option(help="lm-eval suite to score: minimal-pairs, blimp; may be repeated.")
-    ] = None,
+    suite: Suites = None,
     blimp_dir: BlimpDir = None,
     selector: Annotated[str | None, typer.Option(help="posterior, quadrant, greedy or random.")] = None,
     design_budget: Annotated[int | None, typer.Option(help="How many designs may be made.")] = None,

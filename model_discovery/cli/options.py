@@ -32,9 +32,17 @@ RecipeName = Annotated[
         "set: owner/name of the hub or a local folder.",
     ),
 ]
-Suites = Annotated[list[str] | None, typer.Option("--suite", help="Suite to score; may be repeated.")]
+Suites = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--suite",
+        metavar="NAME[=FOLDER]",
+        help="What is scored: minimal-pairs, blimp, babylm, core, a task of lm-eval, or ./FOLDER of YAML "
+        "tasks; may be repeated.",
+    ),
+]
 BlimpDir = Annotated[
-    Path | None, typer.Option("--blimp-dir", help="Folder with BLiMP's JSONL files, for --suite blimp.")
+    Path | None, typer.Option("--blimp-dir", help="Folder with BLiMP's JSONL files: short for blimp=FOLDER.")
 ]
 Track = Annotated[
     str | None,
