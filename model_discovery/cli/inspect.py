@@ -16,6 +16,7 @@ from model_discovery.cli.options import (
     Debug,
     RecipeName,
     SandboxLevel,
+    Scores,
     Suites,
     Track,
     Workers,
@@ -47,6 +48,7 @@ def verify(
     track: Track = None,
     campaign: Campaign = None,
     db: Db = DEFAULT_DB,
+    scores: Scores = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -85,7 +87,7 @@ def verify(
     if as_json:
         print_json([report.model_dump(mode="json") for report in reports])
     else:
-        verifying.print_reports(design, reports)
+        verifying.print_reports(design, reports, parts=scores)
     if any(report.status != "ok" for report in reports):
         raise typer.Exit(EXIT_FAILED)
 

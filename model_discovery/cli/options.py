@@ -41,6 +41,9 @@ Suites = Annotated[
         "tasks; may be repeated.",
     ),
 ]
+Scores = Annotated[
+    bool, typer.Option("--scores", help="Print every part of every suite too: sets, tasks, metrics.")
+]
 BlimpDir = Annotated[
     Path | None, typer.Option("--blimp-dir", help="Folder with BLiMP's JSONL files: short for blimp=FOLDER.")
 ]

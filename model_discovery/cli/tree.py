@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from model_discovery.cli.options import DEFAULT_DB, AsJson, Campaign, Db, Debug, show_facts
+from model_discovery.cli.options import DEFAULT_DB, AsJson, Campaign, Db, Debug, Scores, show_facts
 
 app = typer.Typer(help="Look at designs, their ancestry and their evidence.", no_args_is_help=True)
 
@@ -37,6 +37,7 @@ def show(
     design: Design,
     campaign: Campaign = None,
     db: Db = DEFAULT_DB,
+    scores: Scores = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -44,7 +45,7 @@ def show(
     from model_discovery.system import views
 
     facts = views.design(db, campaign, design)
-    show_facts(facts, as_json, views.print_design)
+    show_facts(facts, as_json, views.print_design_scores if scores else views.print_design)
 
 
 @app.command("diff")

@@ -9,6 +9,7 @@ from model_discovery.errors import UserError
 from model_discovery.system.designs import find_design, refuse_bad_sources
 from model_discovery.system.folders import folder_or_error
 from model_discovery.system.progress import Display, make_console
+from model_discovery.system.scores import headline, print_scores
 from model_discovery.system.tracking import check_choice, track_report, tracking
 
 if TYPE_CHECKING:
@@ -140,8 +141,8 @@ def closing_engine(engine: "LocalEngine", unfinished: Callable[[], bool]) -> Ite
         engine.close(kill=unfinished())
 
 
-def print_reports(design: str, reports: "Sequence[VerificationReport]") -> None:
-    """One line a seed: status, losses, scores, cost."""
+def print_reports(design: str, reports: "Sequence[VerificationReport]", *, parts: bool = False) -> None:
+    """One line a seed: status, losses, scores, cost; with ``parts`` every score in a table below."""
     from rich.table import Table
 
     table = Table(title=design, box=None, title_justify="left")
@@ -153,13 +154,15 @@ def print_reports(design: str, reports: "Sequence[VerificationReport]") -> None:
             report.status if not report.error else f"{report.status}: {report.error}",
             _measure(report.held_out),
             _measure(report.bits_per_byte),
-            ", ".join(
-                f"{name} {_measure(score)}" for name, score in report.scores.items() if "/" not in name
-            ),
+            ", ".join(f"{name} {_measure(score)}" for name, score in headline(report.scores).items()),
             "-" if report.cost.tokens_per_second is None else f"{report.cost.tokens_per_second:,.0f}",
             report.artefacts.get("folder", ""),
         )
     make_console().print(table)
+    for report in reports if parts else ():
+        if report.scores:
+            scores = {name: score.model_dump() for name, score in report.scores.items()}
+            print_scores(f"\n{design}, seed {report.evidence.seed}", scores)
 
 
 def _measure(measure: object) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_discovery.errors import UserError, unknown
 from model_discovery.system.progress import make_console, program
+from model_discovery.system.scores import headline, print_scores
 
 if TYPE_CHECKING:
     from model_discovery.design_tree import CampaignRow, DesignRow, DesignTree, VerificationRow
@@ -223,12 +224,20 @@ def print_design(facts: Facts) -> None:
                 "status": run["status"],
                 "held-out nats/token": _value(run["losses"].get("held_out")),
                 "bits/byte": _value(run["losses"].get("bits_per_byte")),
-                "scores": ", ".join(f"{k} {_value(v)}" for k, v in run["scores"].items() if "/" not in k),
+                "scores": ", ".join(f"{k} {_value(v)}" for k, v in headline(run["scores"]).items()),
                 "folder": run["artefacts"].get("folder"),
             }
             for run in facts["verifications"]
         ]
     )
+
+
+def print_design_scores(facts: Facts) -> None:
+    """The page of a design, then every score of each of its verifications."""
+    print_design(facts)
+    for run in facts["verifications"]:
+        if run["scores"]:
+            print_scores(f"\n{run['scale']}, seed {run['seed']}", run["scores"])
 
 
 def _value(measure: Facts | None) -> str | None:
