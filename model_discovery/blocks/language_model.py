@@ -23,11 +23,12 @@ from model_discovery.blocks.runtime import (
     left_behind,
     with_positions,
 )
+from model_discovery.blocks.token_loss import IGNORED, token_loss
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.errors import UserError
 from model_discovery.seeds import derive
 
-IGNORED = -100
+LARGE_VOCABULARY = 8192  # above it, training does not hold all logits at once
 WEIGHTS_FILE = "model.safetensors"
 MODEL_FILE = "model.json"
 FORMAT = 1
@@ -35,10 +36,20 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """``logits (B, T, V)``; with labels the mean loss in nats per token, auxiliary losses added."""
+    """``logits (B, T, V)``; with labels the mean loss in nats per token, auxiliary losses added.
 
-    logits: Tensor
+    While a large vocabulary is trained there are no ``held`` logits: they are made when somebody asks.
+    """
+
+    states: Tensor
+    head: Tensor
+    held: Tensor | None = None
     loss: Tensor | None = None
+
+    @property
+    def logits(self) -> Tensor:
+        """``(B, T, V)``."""
+        return F.linear(self.states, self.head) if self.held is None else self.held
 
 
 class LanguageModel(nn.Module):
@@ -89,12 +100,18 @@ class LanguageModel(nn.Module):
             ``(B, T)``, already shifted: the token after each input; -100 is ignored.
         """
         x, losses = self.hidden(input_ids)
-        logits = F.linear(x, self.embedding.weight)
-        if labels is None:
-            return ModelOutput(logits)
-        flat = logits.float().view(-1, self.vocab_size)
-        loss = F.cross_entropy(flat, labels.reshape(-1), ignore_index=IGNORED)
-        return ModelOutput(logits, loss + sum(part.float() for part in losses))
+        head = self.embedding.weight
+        logits = loss = None
+        if labels is not None and self.vocab_size > LARGE_VOCABULARY and torch.is_grad_enabled():
+            loss = token_loss(x.flatten(0, 1), head, labels.reshape(-1))
+        else:
+            logits = F.linear(x, head)
+            if labels is not None:
+                flat = logits.float().view(-1, self.vocab_size)
+                loss = F.cross_entropy(flat, labels.reshape(-1), ignore_index=IGNORED)
+        if loss is not None:
+            loss = loss + sum(part.float() for part in losses)
+        return ModelOutput(x, head, logits, loss)
 
     @property
     def steps(self) -> bool:
