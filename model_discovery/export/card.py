@@ -197,15 +197,8 @@ def _recipe(checkpoint: Checkpoint, context: int, story: Story) -> str:
         tokens = f"{report.evidence.tokens:,} tokens in windows of {context}"
         return f"Recipe `{report.evidence.recipe_hash}`, {tokens}."
     scale = report.scale
-    data = (
-        "text made on the spot by a grammar"
-        if recipe.kind == "grammar"
-        else "a text of the one who trained it"
-    )
-    if recipe.corpus is not None:
-        data += f" ({recipe.corpus.bytes:,} bytes, checksum `{recipe.corpus.checksum[:16]}`)"
     rows = [
-        ["data", data],
+        ["data", _data(recipe)],
         ["tokenizer", f"{recipe.tokenizer}, {checkpoint.vocab_size:,} entries"],
         ["tokens", f"{report.evidence.tokens:,} in windows of {context}"],
         ["steps", f"{recipe.steps_for(scale):,} of {recipe.batch_size_for(scale) * context:,} tokens"],
@@ -220,6 +213,18 @@ def _recipe(checkpoint: Checkpoint, context: int, story: Story) -> str:
     return _table(["", ""], rows)
 
 
+def _data(recipe: "Recipe") -> str:
+    if recipe.hub is not None:
+        return ", ".join(
+            f"{source.name} (weight {source.weight:g}{', local' * bool(source.checksum)})"
+            for source in recipe.hub.sources
+        )
+    if recipe.corpus is not None:
+        size, checksum = recipe.corpus.bytes, recipe.corpus.checksum[:16]
+        return f"a text of the one who trained it ({size:,} bytes, checksum `{checksum}`)"
+    return "text made on the spot by a grammar"
+
+
 def _rate(recipe: "Recipe", scale: str) -> str:
     peak = recipe.learning_rate_for(scale)
     return f"{peak:g} after {recipe.warmup:.0%} of the steps, then a cosine down to {recipe.final_rate:.0%}"
@@ -231,7 +236,7 @@ def _reproduce(story: Story) -> str:
         "installed:"
     ]
     scale = story.report.scale if story.report else "0.1M"
-    text = " --corpus YOUR_TEXT" if story.own_text else ""
+    text = "" if story.recipe is None else _data_option(story.recipe)
     seeds = 1 + max((run.evidence.seed for run in story.runs), default=0)
     commands = [
         "model-discovery check design.json",
@@ -252,6 +257,15 @@ def _reproduce(story: Story) -> str:
     return "\n\n".join(lines)
 
 
+def _data_option(recipe: "Recipe") -> str:
+    if recipe.kind == "grammar":
+        return ""
+    local = recipe.hub is None or len(recipe.hub.remote) < len(recipe.hub.sources)
+    return (
+        " --corpus YOUR_TEXT" if recipe.hub is None else f" --recipe {'YOUR_DATA' if local else recipe.name}"
+    )
+
+
 def _limits(context: int, story: Story) -> str:
     lines = [
         f"- Trained on windows of {context} tokens; longer texts are read, and nobody has measured how well."
@@ -261,8 +275,8 @@ def _limits(context: int, story: Story) -> str:
         "never made safe or helpful.",
         "- Padding on either side changes no answer to a row; it counts in the auxiliary losses of a design "
         "that has them.",
-        "- The code is under Apache-2.0. The weights were trained on a text of the one who exported them: "
-        "its licence decides."
+        "- The code is under Apache-2.0. The weights were trained on text that has a licence of its "
+        "own, which decides."
         if story.own_text
         else "- Code and weights are under Apache-2.0.",
     ]

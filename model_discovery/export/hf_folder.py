@@ -12,6 +12,7 @@ from model_discovery.errors import UserError
 from model_discovery.export.card import write_card
 from model_discovery.export.checkpoint import TOKENIZER, WEIGHTS, Checkpoint
 from model_discovery.export.story import Story
+from model_discovery.verification.foreign_tokenizers import separator_of
 
 CODE = "modeling_discovered.py"
 CONFIG = "config.json"
@@ -104,7 +105,7 @@ def _write_texts(folder: Path, jsons: Mapping[str, Any], block: str, card: str) 
 
 
 def _jsons(name: str, checkpoint: Checkpoint, context: int) -> dict[str, Any]:
-    separator, unknown = _special_tokens(checkpoint.folder / TOKENIZER)
+    (separator, index), unknown = _special_tokens(checkpoint.folder / TOKENIZER)
     ends = {"bos_token": separator, "eos_token": separator, "pad_token": separator}
     return {
         CONFIG: {
@@ -123,7 +124,7 @@ def _jsons(name: str, checkpoint: Checkpoint, context: int) -> dict[str, Any]:
             "tie_word_embeddings": True,
             "dtype": "float32",
         },
-        "generation_config.json": {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0},
+        "generation_config.json": {f"{role}_token_id": index for role in ("bos", "eos", "pad")},
         "tokenizer_config.json": {
             "tokenizer_class": "PreTrainedTokenizerFast",
             **ends,
@@ -136,12 +137,9 @@ def _jsons(name: str, checkpoint: Checkpoint, context: int) -> dict[str, Any]:
     }
 
 
-def _special_tokens(file: Path) -> tuple[str, str | None]:
-    """The token with id 0, which stands in front of every document, and the one for unknown words."""
+def _special_tokens(file: Path) -> tuple[tuple[str, int], str | None]:
+    """The token that stands in front of every document, with its id, and the one for unknown words."""
     try:
-        described = json.loads(file.read_text("utf-8"))
-        added, model = described["added_tokens"], described["model"]
-        separator = next(token["content"] for token in added if token["id"] == 0)
-        return separator, model.get("unk_token")
-    except (OSError, ValueError, LookupError, TypeError, StopIteration) as error:
+        return separator_of(file), json.loads(file.read_text("utf-8"))["model"].get("unk_token")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(f"{file} is no tokenizer of this package: {error!r}.") from None

@@ -51,5 +51,5 @@ class Story:
 
     @property
     def own_text(self) -> bool:
-        """Whether the weights were trained on a text of the one who trained them, with its own licence."""
-        return self.recipe is not None and self.recipe.kind == "text"
+        """Whether the weights were trained on a text or data sets that have a licence of their own."""
+        return self.recipe is not None and self.recipe.kind != "grammar"

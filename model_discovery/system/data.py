@@ -49,7 +49,7 @@ def prepare_data(name: str, options: PrepareOptions) -> Iterator[str]:
     from model_discovery.verification.recipes import RECIPE_NAMES
 
     data_dir = folder_or_error(Settings().data_dir).resolve()
-    if name not in RECIPE_NAMES and _is_suite(name):
+    if name not in RECIPE_NAMES and _is_suite(name, data_dir):
         from model_discovery.verification.suite_data import prepare_suite
 
         yield from prepare_suite(name, data_dir, options.source)
@@ -101,13 +101,18 @@ def _what(recipe: "Recipe | None") -> str:
     return f"recipe: {sizes}{part}; needs network"
 
 
-def _is_suite(name: str) -> bool:
-    """Whether a suite's data has that name; names of data sets and paths are left to the recipes."""
-    if "/" in name or name.startswith((".", "~")) or name.endswith((".yaml", ".yml")):
-        return False
-    from model_discovery.verification.suite_data import SUITE_DATA, is_suite_data
+def _is_suite(name: str, data_dir: Path) -> bool:
+    """Whether a suite's data has that name, or is told by task files of a path; a YAML file that lists
+    ``sources`` is a recipe.
+    """
+    from model_discovery.verification.recipe_files import is_recipe
+    from model_discovery.verification.sources import HUB_ID
+    from model_discovery.verification.suite_data import is_suite_data
 
-    return name in SUITE_DATA or is_suite_data(name)
+    path = Path(name).expanduser()
+    if is_recipe(path) or (HUB_ID.fullmatch(name.partition(":")[0]) and not path.exists()):
+        return False
+    return is_suite_data(name, data_dir)
 
 
 def _recipe(name: str, options: PrepareOptions) -> "tuple[Recipe, list[str]]":

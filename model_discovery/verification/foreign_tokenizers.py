@@ -69,13 +69,17 @@ def open_foreign(name: str) -> "tuple[Tokenizer, int]":
     return tokenizer, index
 
 
-def separator_of(file: Path) -> str:
-    """The token that stands before documents: the template's, or the one with id 0."""
+def separator_of(file: Path) -> tuple[str, int]:
+    """The token that stands before documents and its id: the template's, or the one with id 0.
+
+    Raises ``LookupError``, ``TypeError`` or ``ValueError`` for a file of another kind.
+    """
     described = json.loads(file.read_text("utf-8"))
     template = (described.get("post_processor") or {}).get("special_tokens")
     if template:
-        return str(next(iter(template)))
-    return str(next(token["content"] for token in described["added_tokens"] if token["id"] == 0))
+        text, entry = next(iter(template.items()))
+        return str(text), int(entry["ids"][0])
+    return str([token["content"] for token in described["added_tokens"] if token["id"] == 0][0]), 0
 
 
 def _separator(tokenizer: "Tokenizer", settings: Mapping[str, Any]) -> str | None:

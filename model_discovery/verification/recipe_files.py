@@ -50,6 +50,13 @@ def read_recipe(path: Path) -> Recipe:
     return _parse(text, str(path), path.stem, path.expanduser().resolve().parent)
 
 
+def is_recipe(path: Path) -> bool:
+    """Whether a file is a recipe, going by its name and the sources it lists."""
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return False
+    return any(line.startswith("sources:") for line in path.read_text("utf-8", errors="replace").splitlines())
+
+
 def recipe_text(recipe: Recipe) -> str:
     """A recipe over data sets as YAML that `read_recipe` reads back."""
     assert recipe.hub is not None

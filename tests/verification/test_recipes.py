@@ -1,5 +1,6 @@
 """Recipes: what they say, what their hash covers, what they refuse; and the data made from them."""
 
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -15,6 +16,8 @@ from model_discovery.errors import UserError
 from model_discovery.verification import Recipe, get_recipe, load_manifest, prepare
 from model_discovery.verification.manifest import MANIFEST
 from model_discovery.verification.recipe import GrammarData
+from model_discovery.verification.recipe_files import recipe_text, shipped_recipes
+from model_discovery.verification.recipes import RECIPE_NAMES
 from model_discovery.verification.tokenizers import load_tokenizer
 
 SMALL = {"0.1M": 20_000}
@@ -89,6 +92,90 @@ def test_bad_input_gets_one_line(tmp_path: Path, corpus: Path) -> None:
         get_recipe("text", tiny)
     with pytest.raises(ValidationError):
         Recipe(name="x", kind="text", tokenizer="bpe", tokens={})
+
+
+def test_hashes_of_the_first_recipes_stay(corpus: Path) -> None:
+    """Reports of earlier releases stay comparable: new fields are no part of the hash until they are used."""
+    recipe = get_recipe("grammar")
+    assert (recipe.hash, recipe.data_key("0.1M")) == ("99986bb3045ebc84", "b64d592675cbabe6")
+    text = get_recipe("text", corpus)
+    assert (text.hash, text.data_key("0.1M")) == ("f67942044352f887", "1d9818f6575900e6")
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPE_NAMES if name != "text"])
+def test_every_shipped_recipe_is_whole(name: str) -> None:
+    recipe = get_recipe(name)
+    assert recipe.name == name
+    assert recipe == Recipe.model_validate_json(recipe.model_dump_json())
+    assert recipe.steps_for("14M") > 100
+    for source in recipe.hub.sources if recipe.hub else ():
+        assert source.size and not source.checksum
+
+
+def test_shipped_files_are_the_recipes_by_name() -> None:
+    assert set(shipped_recipes()) == set(RECIPE_NAMES) - {"grammar", "text"}
+
+
+def test_a_recipe_of_ones_own_is_read_and_written(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.jsonl").write_text('{"body": "x"}')
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "sources:\n- {dataset: ./set, text_field: body, weight: 2}\n"
+        "- {dataset: owner/name, config: c, revision: v1}\n"
+        "unique_tokens: scale\ntokens: {0.1M: 5000}\ncontext: 64\nlearning_rates: {0.1M: 0.01}\n"
+    )
+    recipe = get_recipe(str(file))
+    assert recipe.hub is not None
+    assert [source.name for source in recipe.hub.sources] == ["set", "owner/name:c"]
+    assert recipe.hub.remote == recipe.hub.sources[1:]
+    assert (recipe.name, recipe.context, recipe.tokenizer, recipe.kind) == ("mine", 64, "bpe", "hub")
+    (tmp_path / "again.yaml").write_text(recipe_text(recipe))
+    assert get_recipe(str(tmp_path / "again.yaml")) == recipe
+    shutil.copytree(tmp_path / "set", tmp_path / "elsewhere" / "set")
+    shutil.copy(file, tmp_path / "elsewhere")
+    assert get_recipe(str(tmp_path / "elsewhere" / "mine.yaml")).hash == recipe.hash
+
+
+def test_names_of_data_sets() -> None:
+    one, two = get_recipe("owner/name:part"), get_recipe("owner/name", config="part")
+    assert one.hub == two.hub
+    assert one.data_key("0.1M") == two.data_key("0.1M") != get_recipe("owner/name").data_key("0.1M")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sources: [", "is not YAML"),
+        ("- a", "is no mapping"),
+        ("tokens: {0.1M: 5}", "has no sources"),
+        ("sources: [{dataset: a/b}]\ntoken: {}", "unknown key 'token'. Did you mean 'tokens'"),
+        ("sources: [{dataset: a/b, wieght: 2}]", "unknown key 'wieght'. Did you mean 'weight'"),
+        ("sources: [{dataset: a/b, weight: -1}]", "'weight': .*greater than 0"),
+        ("sources: [{dataset: a/b}, {dataset: a/b}]", "listed twice"),
+        ("sources: [{dataset: ./nowhere}]", "There is no data set at"),
+        ("sources: [{dataset: a/b}]\ntokenizer: word", "belongs to the grammar"),
+        ("sources: [{config: a}]", "'dataset'"),
+    ],
+)
+def test_a_bad_recipe_file_gets_one_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=message):
+        get_recipe(str(file))
+
+
+def test_options_that_do_not_fit_are_refused(tmp_path: Path, corpus: Path) -> None:
+    with pytest.raises(UserError, match="brings its own data"):
+        get_recipe("babylm", corpus)
+    with pytest.raises(UserError, match="says itself which split"):
+        get_recipe("smollm", split="train")
+    with pytest.raises(UserError, match="cannot be read: No such file"):
+        get_recipe(str(tmp_path / "nowhere.yaml"))
+    with pytest.raises(UserError, match="There is no data set at"):
+        get_recipe(str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="does not say how many tokens"):
+        get_recipe("smollm").tokens_for("0.1M")
 
 
 def test_prepared_grammar_is_whole(tmp_path: Path) -> None:

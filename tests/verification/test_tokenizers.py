@@ -8,6 +8,7 @@ from model_discovery.errors import UserError
 from model_discovery.verification.tokenizers import (
     SEPARATOR,
     SEPARATOR_ID,
+    entries,
     load_tokenizer,
     train_bpe,
     word_tokenizer,
@@ -51,3 +52,18 @@ def test_bpe_is_the_same_twice_and_after_saving(tmp_path: Path) -> None:
 def test_missing_tokenizer_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"tokenizer\.json"):
         load_tokenizer(tmp_path / "tokenizer.json")
+
+
+def test_a_damaged_tokenizer_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "tokenizer.json"
+    file.write_text('{"version": "1.0", "model": {')
+    with pytest.raises(UserError, match=r"tokenizer\.json is not a tokenizer"):
+        load_tokenizer(file)
+
+
+def test_a_tokenizer_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
+    tokenizer = word_tokenizer(["cats", "sleep"])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert entries(load_tokenizer(tmp_path / "tokenizer.json", 4)) == 4
+    with pytest.raises(UserError, match="has 4 entries, the data 3"):
+        load_tokenizer(tmp_path / "tokenizer.json", 3)
