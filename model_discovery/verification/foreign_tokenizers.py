@@ -79,7 +79,8 @@ def separator_of(file: Path) -> tuple[str, int]:
     if template:
         text, entry = next(iter(template.items()))
         return str(text), int(entry["ids"][0])
-    return str([token["content"] for token in described["added_tokens"] if token["id"] == 0][0]), 0
+    by_id = {token["id"]: token["content"] for token in described["added_tokens"]}
+    return str(by_id[0]), 0
 
 
 def _separator(tokenizer: "Tokenizer", settings: Mapping[str, Any]) -> str | None:
