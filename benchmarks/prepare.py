@@ -1,12 +1,12 @@
 """Preparing data: what each step of it costs, threads for tokenizing, and the contamination check.
 
-    .venv/bin/python benchmarks/prepare.py CORPUS [--rounds 3] [--items 67000]
+    .venv/bin/python benchmarks/prepare.py CORPUS [--rounds 15] [--items 67000]
 
 ``CORPUS`` is a folder or file of text or JSONL. Its documents are written as a local data set in parquet,
 which is prepared as a whole (``prepare`` with a tokenizer trained on it), and then step by step with the same
-functions. Times of steps are processor times of this process, all its threads included; the ratio of threads
-is of wall time, one thread and all of them in turns. The items of the contamination check are random words
-of the corpus, two to fifteen of them.
+functions. Times of steps are processor times of this process, all its threads included; threads are compared
+in wall time, one and all of them in turns on the same documents. The items of the contamination check are
+random words of the corpus, two to fifteen of them.
 """
 
 import argparse
@@ -27,6 +27,7 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
 
 SCALE = "1.5M"
 BATCH = 256
+ROUND = 4 * BATCH
 
 
 @dataclass
@@ -85,15 +86,19 @@ def wall(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def threads_ratio(tokenizer: Any, documents: Sequence[str], rounds: int) -> list[float]:
-    """Wall time of one thread over that of all, a number a round."""
-    ratios = []
-    for _ in range(rounds):
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"
-        one = wall(lambda: encode(tokenizer, documents))
-        os.environ["TOKENIZERS_PARALLELISM"] = "true"
-        ratios.append(one / wall(lambda: encode(tokenizer, documents)))
-    return ratios
+def compare_threads(tokenizer: Any, documents: Sequence[str], rounds: int) -> tuple[list[float], float]:
+    """Wall time of one thread over that of all, a number a round; processor time of all over that of one."""
+    ratios, spent = [], {"false": 0.0, "true": 0.0}
+    for number in range(rounds):
+        part, took = documents[number::rounds][:ROUND], {}
+        for parallel in ("false", "true") if number % 2 else ("true", "false"):
+            os.environ["TOKENIZERS_PARALLELISM"] = parallel
+            began = time.process_time()
+            took[parallel] = wall(lambda part=part: encode(tokenizer, part))
+            spent[parallel] += time.process_time() - began
+        ratios.append(took["false"] / took["true"])
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"
+    return ratios, spent["true"] / spent["false"]
 
 
 def random_items(documents: Sequence[str], count: int) -> list[str]:
@@ -136,9 +141,10 @@ def measure(corpus: Path, place: Path, rounds: int, items: int) -> None:
     for name, spent in clock.seconds.items():
         print(f"  {name}: {spent:.2f} s CPU, {spent / whole:.0%}, {size / spent:,.1f} M characters a second")
 
-    ratios = threads_ratio(tokenizer, texts[: len(texts) // 2], rounds)
-    spread = f"{statistics.median(ratios):.2f}× one ({min(ratios):.2f} to {max(ratios):.2f})"
-    print(f"tokenizing with {os.cpu_count()} threads: {spread}, load {os.getloadavg()[0]:.1f}")
+    ratios, more = compare_threads(tokenizer, texts, rounds)
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    speed = f"{middle:.2f}× as fast (quartiles {low:.2f} and {high:.2f} of {rounds} rounds)"
+    print(f"tokenizing with {os.cpu_count()} threads against one: {speed}, {more:.2f}× the processor time")
     suite = SuiteTexts("random", lambda: {"random": random_items(texts, items)})
     began = time.process_time()
     found = check_contamination(data, {"random": suite})["random"]
@@ -150,7 +156,7 @@ def measure(corpus: Path, place: Path, rounds: int, items: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("corpus", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--items", type=int, default=67_000)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:

@@ -2,12 +2,12 @@
 
 An item of at most thirteen words counts as found where its words stand in the training text from the
 beginning of a sentence to the end of one; of a longer one, thirteen words in a row do (Brown et al. 2020,
-arXiv:2005.14165, appendix C). Minimal pairs have two to fifteen words, so nothing but the whole sentence says
-that one was seen: "the child dies" inside a longer sentence is ordinary English. Case, white space and
-punctuation do not count.
+arXiv:2005.14165, appendix C). Minimal pairs are short, so nothing but the whole sentence says that one was
+seen: "the child dies" inside a longer sentence is ordinary English. Case, white space and punctuation do not
+count.
 
-The training text is read back from its token stream, so what is looked at is what is trained on. A million
-tokens and more a second on one core, and memory for a few megabytes of text.
+The training text is read back from its token stream, so what is looked at is what is trained on: about three
+million tokens a second on one core, in memory for some megabytes of text.
 """
 
 import contextlib

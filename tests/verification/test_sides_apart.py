@@ -9,6 +9,7 @@ import pytest
 
 from model_discovery.verification import get_recipe, prepare
 from model_discovery.verification.manifest import DataManifest, Split
+from model_discovery.verification.near_duplicates import NearDuplicates
 from model_discovery.verification.tokenizers import load_tokenizer
 
 ARTICLES = 60
@@ -68,6 +69,13 @@ def test_no_near_duplicate_is_on_both_sides(corpus: Path, tmp_path: Path, way: s
     assert copied, "no article with copies was held out: nothing was shown"
     assert len(train) + len(held_out) < 7 * ARTICLES
     assert any("near-duplicates" in note for note in data.notes)
+
+
+def test_the_grammar_says_nothing_twice(tmp_path: Path) -> None:
+    data = prepare(get_recipe("grammar"), "0.1M", tmp_path)
+    train, held_out = documents(data, "train"), documents(data, "held_out")
+    assert min(len(train), len(held_out)) > 300
+    assert not any(NearDuplicates(held_out, threshold=0.5).matches(train))
 
 
 def _article_of(text: str) -> int:
