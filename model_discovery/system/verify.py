@@ -1,6 +1,6 @@
 """One design trained and scored outside a campaign."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,11 +158,38 @@ def print_reports(design: str, reports: "Sequence[VerificationReport]", *, parts
             "-" if report.cost.tokens_per_second is None else f"{report.cost.tokens_per_second:,.0f}",
             report.artefacts.get("folder", ""),
         )
-    make_console().print(table)
+    console = make_console()
+    console.print(table)
+    for line in _facts(reports):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
     for report in reports if parts else ():
         if report.scores:
             scores = {name: score.model_dump() for name, score in report.scores.items()}
             print_scores(f"\n{design}, seed {report.evidence.seed}", scores)
+
+
+def _facts(reports: "Sequence[VerificationReport]") -> Iterator[str]:
+    """What the numbers stand on and what they cost, in a few lines."""
+    evidence = reports[0].evidence
+    weights = ", ".join(report.evidence.weights_hash[:12] or "none" for report in reports)
+    yield f"recipe {evidence.recipe_hash}, data {evidence.data_checksum[:12]}, weights {weights}"
+    torch = f"torch {evidence.versions.get('torch', 'unknown')}"
+    yield ", ".join(filter(None, (evidence.device, evidence.precision, torch, f"sandbox {evidence.sandbox}")))
+    costs = {
+        "CPU seconds": _total(report.cost.cpu_seconds for report in reports),
+        "counted FLOPs": _total(report.cost.flops for report in reports),
+        "joules of the processors": _total(report.cost.package_joules for report in reports),
+    }
+    yield ", ".join(f"{value:,.4g} {what}" for what, value in costs.items() if value is not None)
+    for suite, found in evidence.contamination.items():
+        if found.found:
+            yield f"{suite}: {found.found} of {found.items} items stand in the training text"
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    """Of all, or nothing where one is not known."""
+    known = list(values)
+    return None if None in known else sum(value for value in known if value is not None)
 
 
 def _measure(measure: object) -> str:

@@ -146,6 +146,7 @@ def design(db: str, campaign: str | None, name: str) -> Facts:
                     "losses": run.losses,
                     "scores": run.scores,
                     "cost": run.cost,
+                    "evidence": run.environment,
                     "artefacts": run.artefacts,
                     "error": run.error,
                 }
@@ -225,6 +226,8 @@ def print_design(facts: Facts) -> None:
                 "held-out nats/token": _value(run["losses"].get("held_out")),
                 "bits/byte": _value(run["losses"].get("bits_per_byte")),
                 "scores": ", ".join(f"{k} {_value(v)}" for k, v in headline(run["scores"]).items()),
+                "CPU s": _rounded(run["cost"].get("cpu_seconds")),
+                "weights": str(run["evidence"].get("weights_hash") or "")[:12],
                 "folder": run["artefacts"].get("folder"),
             }
             for run in facts["verifications"]
@@ -238,6 +241,10 @@ def print_design_scores(facts: Facts) -> None:
     for run in facts["verifications"]:
         if run["scores"]:
             print_scores(f"\n{run['scale']}, seed {run['seed']}", run["scores"])
+
+
+def _rounded(number: float | None) -> str | None:
+    return None if number is None else f"{number:,.0f}"
 
 
 def _value(measure: Facts | None) -> str | None:

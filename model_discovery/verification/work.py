@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from model_discovery.engine import JobContext, card_devices
 from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.sandbox import Sandbox
-from model_discovery.verification.contamination import check_contamination, item_texts
+from model_discovery.verification.contamination import check_contamination, item_texts, task_texts
 from model_discovery.verification.data import prepare
 from model_discovery.verification.energy import EnergyMeter
 from model_discovery.verification.evaluator import TextCoder, score_suites, text_coder
@@ -91,7 +91,7 @@ def _verify(
     runner = make_runner(sandbox, context.folder / SCRATCH)
     found = Findings(
         artefacts={"folder": str(context.folder)},
-        contamination=check_contamination(data, item_texts(items.sets)),
+        contamination=check_contamination(data, item_texts(items.sets) | task_texts(items.tasks)),
     )
     failure: VerificationFailure | None = None
     try:

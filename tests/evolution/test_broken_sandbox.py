@@ -1,4 +1,4 @@
-"""A sandbox that cannot start, on real workers: a campaign stops, records nothing, and goes on once mended."""
+"""A sandbox that cannot start, on real workers: a campaign stops, records nothing, goes on once mended."""
 
 from pathlib import Path
 from typing import Any
