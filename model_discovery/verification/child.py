@@ -1,7 +1,5 @@
 """Entries of the sandboxed process: train, then serve. The only place where a design's code runs."""
 
-import ctypes
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,17 +38,15 @@ from model_discovery.verification.orders import (
     TrainOrder,
 )
 from model_discovery.verification.outcome import VerificationFailure
+from model_discovery.verification.settle import settle
 from model_discovery.verification.streams import Batch, batch_at, evaluation_batches
 from model_discovery.verification.trainer import Record, TrainPlan, TrainResult
 from model_discovery.verification.weights import hash_tensors
 
-# glibc's mallopt: keep freed memory instead of giving it back and faulting it in again at every step.
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
-
 
 def train(request: dict[str, Any], channel: Channel, group: Group = ALONE) -> dict[str, Any]:
     """Train a design from scratch, or from its checkpoint, in the current folder; save it below ``model``."""
-    _settle()
+    settle()
     order = TrainOrder.model_validate(request)
     recipe, rows = order.recipe, order.recipe.batch_size_for(order.scale)
     data = load_manifest(Path(order.data))
@@ -132,7 +128,7 @@ def serve(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     ``{"held_out": HeldOutOrder}`` gives the loss window by window, ``{"rows", "starts"}`` log-likelihoods,
     ``{"generate", "most"}`` the tokens that follow rows.
     """
-    _settle()
+    settle()
     order = ServeOrder.model_validate(request)
     model = LanguageModel.load(Path(order.model)).eval().to(choose_device(order.card, order.card_share))
     data = load_manifest(Path(order.data))
@@ -216,14 +212,3 @@ def _hash(model: LanguageModel) -> str:
     return hash_tensors(
         save({name: t.cpu().clone() for name, t in model.state_dict().items() if name in names})
     )
-
-
-def _settle() -> None:
-    """Settings of the process that cost nothing and are worth 5 to 25 % of the speed."""
-    torch.set_flush_denormal(True)
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not in every C library
-        if mallopt is not None:
-            mallopt(_M_MMAP_THRESHOLD, 1 << 30)
-            mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
-            mallopt(_M_TOP_PAD, 64 << 20)
