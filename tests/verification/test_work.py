@@ -18,7 +18,9 @@ from model_discovery.blocks import LanguageModel, UnitTree
 from model_discovery.engine import JobContext, Resources
 from model_discovery.errors import UserError
 from model_discovery.verification import VerificationReport, VerifyRequest, get_recipe, work
+from model_discovery.verification.data import prepare
 from model_discovery.verification.folder import REPORT, find_report
+from model_discovery.verification.tokenizers import word_tokenizer
 from model_discovery.verification.work import run_verify
 
 TOKENS = 20_480
@@ -218,6 +220,15 @@ def test_data_damaged_under_a_run_is_not_the_designs_fault(place: Place) -> None
     with pytest.raises(UserError, match=r"data is damaged: .*held_out\.bin is missing"):
         run_verify(asked, JobContext(place.folder, 1, send=damage, resources=place._resources))
     assert not (place.folder / "model.json").exists()
+
+
+def test_a_tokenizer_of_another_vocabulary_is_damage(root: Path, place: Place) -> None:
+    recipe = RECIPE.model_copy(update={"grammar": RECIPE.grammar.model_copy(update={"seed": 6})})
+    data = prepare(recipe, "0.1M", root / "data")
+    word_tokenizer(["another", "vocabulary"]).save(str(data.tokenizer))
+    with pytest.raises(UserError, match=r"tokenizer\.json is not what was written.*delete the folder"):
+        place.verify(sound(), recipe=recipe)
+    assert not (place.folder / REPORT).exists()
 
 
 def test_bad_input_is_the_callers(place: Place) -> None:
