@@ -33,7 +33,7 @@ from model_discovery.verification.runner import PRELOAD, Runner, killed_from_out
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
-_GROUP = "model_discovery.verification.group"
+_CHILD = "model_discovery.verification.group_child"
 _FOREVER = timedelta(days=365)
 _READY = timedelta(minutes=2)
 _LAST_WORDS = timedelta(seconds=3)  # of the others, once a training has failed here
@@ -343,7 +343,7 @@ def _connecting_sandbox(folder: Path, invitation: Invitation, launch: Launch) ->
         writable=folder,
         readable=[Path(invitation.order.data)],
         level=invitation.sandbox,
-        preload=(*PRELOAD, _GROUP),
+        preload=(*PRELOAD, _CHILD),
         threads=launch.threads,
         devices=card_devices() if _card(launch) else (),
         network=True,
@@ -398,12 +398,12 @@ def _call(
         settings=settings,
     )
     return sandbox.call(
-        f"{_GROUP}:train",
+        f"{_CHILD}:train",
         {"order": invitation.order.model_dump(mode="json"), "group": group.model_dump()},
         folder=folder,
         limits=Limits(**invitation.limits),  # type: ignore[arg-type]
         on_event=on_event,
-        connect=f"{_GROUP}:connect",
+        connect=f"{_CHILD}:connect",
     )
 
 

@@ -7,26 +7,20 @@ reached in this step (an expert of a mixture) must keep having no gradient, as w
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from safetensors.torch import load, save
 from torch import Tensor, nn
-from torch._C._distributed_c10d import PrefixStore, TCPStore
 
 from model_discovery.seeds import derive
 from model_discovery.verification.checkpoints import Snapshot
-from model_discovery.verification.orders import GroupOrder
 from model_discovery.verification.outcome import VerificationFailure
 
 BUCKET = 1 << 24  # numbers in one all-reduce: 64 MB of fp32
-CONNECTING = timedelta(minutes=2)
-PATIENCE = timedelta(minutes=30)  # with a process that neither answers nor ends
 
 
 @dataclass(frozen=True)
@@ -149,41 +143,6 @@ def _exchange(collective: Callable[..., Any], *arguments: Any) -> None:
         collective(*arguments)
     except RuntimeError as error:
         raise LostProcess(str(error)) from error
-
-
-def connect(request: dict[str, Any], _channel: Any) -> None:
-    """Join the group of a ``GroupOrder``, and open every connection that training will use.
-
-    Runs before the design's code, which finds the doors closed: see `Sandbox.call`.
-    """
-    told = GroupOrder.model_validate(request["group"])
-    os.environ.update(told.settings)
-    device = torch.device(told.device)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    store = TCPStore(told.address, told.port, is_master=False, timeout=CONNECTING)
-    dist.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo",
-        store=PrefixStore(told.name, store),
-        rank=told.rank,
-        world_size=told.size,
-        timeout=CONNECTING,
-    )
-    for numbers in (1, BUCKET // 16):  # short and long messages may take different ways
-        dist.all_reduce(torch.ones(numbers, device=device))
-    dist.broadcast(torch.ones(1, device=device), 0)
-    dist.distributed_c10d._set_pg_timeout(PATIENCE)
-
-
-def train(request: dict[str, Any], channel: Any) -> dict[str, Any]:
-    """The sandbox's entry of one process of a group: `child.train` in step with the others."""
-    from model_discovery.verification import child
-
-    told = GroupOrder.model_validate(request["group"])
-    group = Group(told.rank, told.size, torch.device(told.device))
-    order = request["order"]
-    group.same("request, data or version of this package", json.dumps([order["identity"], told.version]))
-    return child.train(order, channel, group)
 
 
 def _processes(count: int) -> str:
