@@ -34,14 +34,16 @@ class Differences:
     ties: tuple[str, ...]
 
 
-@pytest.fixture
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """transformers keeps its copies of exported code beside the test's files."""
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder; transformers keeps its copies of exported code there too, for the whole process."""
     import transformers.dynamic_module_utils as dynamic
 
-    monkeypatch.setattr(dynamic, "HF_MODULES_CACHE", str(tmp_path / "modules"))
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    yield
+    folder = tmp_path_factory.mktemp("hflm")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dynamic, "HF_MODULES_CACHE", str(folder / "modules"))
+        patch.setattr(sys, "path", [*sys.path])
+        yield folder
 
 
 def make_model(tree: UnitTree, folder: Path, texts: Sequence[str], vocabulary: int) -> LanguageModel:
@@ -114,27 +116,26 @@ def small_sets() -> list[PairSet]:
     return sets
 
 
-@pytest.mark.usefixtures("modules")
-def test_same_answers_to_small_sets(tmp_path: Path) -> None:
+def test_same_answers_to_small_sets(root: Path) -> None:
     sets = small_sets()
     texts = [sentence for one in sets for pair in one.pairs for sentence in pair]
-    model = make_model(sound(), tmp_path / "small", texts, 300)
-    found = compare(ours(model, tmp_path / "small"), hflm(tmp_path / "small"), sets)
+    model = make_model(sound(), root / "small", texts, 300)
+    found = compare(ours(model, root / "small"), hflm(root / "small"), sets)
     assert found.items == 150 and found.largest < CLOSE and not found.ties
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("modules")
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("design", ["min_gru", "transformer_pp"])
-def test_same_answers_to_all_of_blimp(design: str, shared_data: Path, tmp_path: Path) -> None:
+def test_same_answers_to_all_of_blimp(design: str, shared_data: Path, root: Path) -> None:
     columns = ("sentence_good", "sentence_bad")
     sets = []
     for name in BLIMP_SETS:
         rows = read_rows(shared_data / "blimp" / f"{name}.jsonl", columns)
         sets.append(PairSet("blimp", name, tuple((row[columns[0]], row[columns[1]]) for row in rows)))
     texts = [sentence for one in sets for pair in one.pairs[:20] for sentence in pair]
-    model = make_model(get_seed_design(design).tree, tmp_path / design, texts, 1024)
-    found = compare(ours(model, tmp_path / design), hflm(tmp_path / design), sets)
+    model = make_model(get_seed_design(design).tree, root / design, texts, 1024)
+    found = compare(ours(model, root / design), hflm(root / design), sets)
     print(found)
     assert found.items == 67_000 and found.largest < CLOSE
     assert len(found.ties) < 67, found.ties  # less than one in a thousand, and each is named
