@@ -8,7 +8,7 @@ import numpy as np
 
 from model_discovery.evolution.fitness import best_mean, estimate_variances, gain, seed_noises
 from model_discovery.evolution.state import CampaignState, Design, Estimate, Run
-from model_discovery.verification.metrics import get_metric
+from model_discovery.verification.metrics import suite_metric
 
 _SCORE_NOISE = 0.015**2  # variance of an accuracy between seeds, before any design had two
 
@@ -117,7 +117,7 @@ class Scoreboard:
             ours = _values(runs_at(design, scale), suite)
             theirs = _values(runs_at(self._state.designs[rival], scale), suite)
             if ours and theirs:
-                sign = 1 if get_metric(suite).direction == "higher" else -1
+                sign = 1 if suite_metric(suite).direction == "higher" else -1
                 error = math.sqrt(noise[scale] * (1 / len(ours) + 1 / len(theirs)))
                 difference = math.fsum(ours) / len(ours) - math.fsum(theirs) / len(theirs)
                 gains[suite] = sign * difference / error

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from model_discovery.errors import UserError
-from model_discovery.verification.metrics import Metric, get_metric
+from model_discovery.verification.metrics import Metric, get_metric, suite_metric
 from model_discovery.verification.report import VerificationReport
 
 
@@ -110,7 +110,7 @@ def compare(
             raise UserError(f"There is nothing to compare: {names} has no finished run with '{metric}'.")
         means.append(sum(values) / len(values))
         weight += 1 / len(values)
-    found = get_metric(metric)
+    found = suite_metric(metric)
     gain = means[0] - means[1] if found.direction == "higher" else means[1] - means[0]
     return Comparison(found, gain, noise.deviation * math.sqrt(weight))
 

@@ -45,7 +45,7 @@ _ALL = (
     Metric("minimal-pairs", "higher", "accuracy", 0.5, "accuracy"),
     Metric("blimp", "higher", "accuracy", 0.5, "accuracy"),
     Metric("babylm", "higher", "accuracy", 0.5, "accuracy"),
-    Metric("probes", "higher", "accuracy", None, "accuracy"),
+    Metric("probes", "higher", "accuracy", 0.5, "accuracy"),
     Metric("core", "higher", "mean", None, "accuracy"),
     Metric("tokens_per_second", "higher", "tokens/s", None, "cost"),
     Metric("train_seconds", "lower", "s", None, "cost"),

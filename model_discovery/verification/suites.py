@@ -17,6 +17,7 @@ from model_discovery.errors import UserError, nearest, unknown
 from model_discovery.verification.babylm_sets import babylm_missing, load_babylm
 from model_discovery.verification.blimp_sets import BLIMP_PHENOMENA, BLIMP_SETS
 from model_discovery.verification.item_sets import BAD, GOOD, ItemSet, PairSet, read_rows
+from model_discovery.verification.probe_sets import load_probes
 from model_discovery.verification.suite_data import missing_data, suite_folder, task_entries
 
 if TYPE_CHECKING:
@@ -73,11 +74,14 @@ class Suite:
         What a recipe or its folder lacks for it; cheap.
     by_group
         Whether its number is the mean of its groups, not of its sets.
+    takes_folder
+        Whether its data lies in a folder that can be named.
     """
 
     load: Callable[[SuiteSource], list[ItemSet]]
     missing: Callable[["Recipe", Path | None], UserError | None]
     by_group: bool = False
+    takes_folder: bool = True
 
 
 def name_suites(
@@ -140,6 +144,11 @@ def check_suites(
     named = folders or {}
     for name in suites:
         if name in SUITES:
+            if name in named and not SUITES[name].takes_folder:
+                raise UserError(
+                    f"The suite '{name}' is made with the recipe; it has no folder {named[name]}.",
+                    hint=f"leave out ={named[name]}",
+                )
             if problem := SUITES[name].missing(recipe, _folder(name, named, place)):
                 raise problem
         elif name in named:
@@ -250,6 +259,11 @@ def _no_own_pairs(what: str) -> UserError:
     )
 
 
+def _load_probes(source: SuiteSource) -> list[ItemSet]:
+    assert source.prepared is not None
+    return list(load_probes(source.prepared, source.context))
+
+
 def _load_blimp(source: SuiteSource) -> list[ItemSet]:
     folder = _blimp_folder(source.folder("blimp"))
     sets: list[ItemSet] = []
@@ -290,13 +304,14 @@ def _blimp_folder(folder: Path | None) -> Path:
 
 SUITES: Mapping[str, Suite] = MappingProxyType(
     {
-        "minimal-pairs": Suite(_load_own, _own_missing),
+        "minimal-pairs": Suite(_load_own, _own_missing, takes_folder=False),
         "blimp": Suite(_load_blimp, _blimp_missing),
         "babylm": Suite(
             lambda source: list(load_babylm(source.folder("babylm"))),
             lambda _, folder: babylm_missing(folder),
             by_group=True,
         ),
+        "probes": Suite(_load_probes, lambda *_: None, takes_folder=False),
     }
 )
 """The suites whose items are read here, by name."""

@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 
 from model_discovery.errors import UserError
-from model_discovery.verification import METRICS, check_suites, default_suites, get_metric, get_recipe
+from model_discovery.verification import (
+    METRICS,
+    check_suites,
+    default_suites,
+    get_metric,
+    get_recipe,
+    prepare,
+)
 from model_discovery.verification.blimp_sets import BLIMP_SETS
 from model_discovery.verification.item_sets import PairSet, read_rows
+from model_discovery.verification.metrics import suite_metric
 from model_discovery.verification.suites import SuiteSource, load_suites
 
 GRAMMAR = get_recipe("grammar")
@@ -32,6 +40,18 @@ def refusal(suites: tuple[str, ...], data_dir: Path, **folders: Path) -> str:
 def test_unknown_suite_names_the_nearest(tmp_path: Path) -> None:
     assert "Did you mean 'minimal-pairs'?" in refusal(("minimal_pairs",), tmp_path)
     assert "Did you mean 'hellaswag'?" in refusal(("helaswag",), tmp_path)
+
+
+def test_a_suite_made_with_the_recipe_has_no_folder(tmp_path: Path) -> None:
+    assert "has no folder" in refusal(("probes",), tmp_path, probes=tmp_path)
+
+
+def test_probes_are_made_from_prepared_data(tmp_path: Path) -> None:
+    check_suites(("probes",), recipe=GRAMMAR, data_dir=tmp_path)
+    recipe = GRAMMAR.model_copy(update={"tokens": {"0.1M": 20_480}, "eval_tokens": 16_384})
+    data = prepare(recipe, "0.1M", tmp_path)
+    sets = load_suites(["probes"], SuiteSource("0.1M", prepared=data.folder, context=128))
+    assert {one.name for one in sets} >= {"copy", "induction"} and all(one.chance == 0.5 for one in sets)
 
 
 def test_blimp_says_what_it_lacks(tmp_path: Path) -> None:
@@ -93,6 +113,13 @@ def test_defaults(tmp_path: Path) -> None:
     assert default_suites(text) == ()
     with pytest.raises(UserError, match="the recipe 'text' has no pairs"):
         check_suites(("minimal-pairs",), recipe=text)
+
+
+def test_scores_of_any_suite_have_a_direction() -> None:
+    assert suite_metric("hellaswag").direction == "higher" and suite_metric("hellaswag").chance is None
+    assert suite_metric("core/wikitext/bits_per_byte").direction == "lower"
+    assert suite_metric("lambada_openai/perplexity").unit == "per token"
+    assert suite_metric("blimp/island_effects").chance == 0.5
 
 
 def test_metrics() -> None:
