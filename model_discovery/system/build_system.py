@@ -12,6 +12,7 @@ from model_discovery.system.progress import Display
 
 if TYPE_CHECKING:
     from model_discovery.design_tree import CampaignRow, DesignTree
+    from model_discovery.engine import LocalEngine
     from model_discovery.evolution import CampaignEvent, Ending
     from model_discovery.system.result import DiscoveryResult
     from model_discovery.verification import Recipe
@@ -142,10 +143,8 @@ class BuildSystem:
 
     def plan(self) -> str:
         """What a campaign would spend, without beginning one."""
-        from model_discovery.engine import LocalEngine
-
         config = self.config
-        engine = LocalEngine(self.workers or config.workers)
+        engine = self._engine(config, self.recipe)
         tokens = {scale: self.recipe.tokens_for(scale) for scale in config.scales}
         lines = [
             f"preset {config.preset}, seed {config.seed}, recipe {self.recipe.name} ({self.recipe.hash}), "
@@ -164,16 +163,18 @@ class BuildSystem:
     def _run(
         self, tree: "DesignTree", campaign: "CampaignRow", config: CampaignConfig, recipe: "Recipe"
     ) -> "DiscoveryResult":
-        from model_discovery.engine import LocalEngine
+        from model_discovery.engine import list_cards
         from model_discovery.evolution import Controller, RequestMaker, stop_on_signals
         from model_discovery.evolution.stopping import StopFlag
         from model_discovery.system.narration import Narrator
         from model_discovery.system.result import gather
         from model_discovery.system.tracking import CampaignTracking, tracking
-        from model_discovery.verification import prepare
+        from model_discovery.verification import check_fits, prepare
 
+        for scale in config.scales:
+            check_fits(recipe, scale, card=next(iter(list_cards()), None))
         data_dir, ckpt_dir = self._folders()
-        engine = LocalEngine(self.workers or config.workers)
+        engine = self._engine(config, recipe)
         track, place = self.track or config.track, self.settings.track_dir
         with (
             Display(enabled=self.progress) as display,
@@ -207,6 +208,15 @@ class BuildSystem:
             finally:
                 engine.close(kill=ending is None or ending.waiting > 0)
         return gather(tree, campaign, ending, options=self._options)
+
+    def _engine(self, config: CampaignConfig, recipe: "Recipe") -> "LocalEngine":
+        """As many workers as have room to train at the largest scale."""
+        from model_discovery.engine import LocalEngine
+        from model_discovery.verification import largest_need
+
+        need = largest_need(recipe, config.scales)
+        workers = self.workers or config.workers
+        return LocalEngine(workers, worker_bytes=need.process, card_bytes=need.card)
 
     def _folders(self) -> tuple[Path, Path]:
         """Where data and run folders go; made now, so that a mistake is found before work begins."""

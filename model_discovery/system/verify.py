@@ -38,8 +38,10 @@ def verify(
     """
     from model_discovery.blocks import get_scale
     from model_discovery.config import Settings
+    from model_discovery.engine import list_cards
     from model_discovery.verification import (
         VerifyRequest,
+        check_fits,
         check_suites,
         default_suites,
         get_recipe,
@@ -66,6 +68,7 @@ def verify(
     refuse_bad_sources(name, unit_tree)
     data_dir = folder_or_error(settings.data_dir).resolve()
     folder = folder_or_error(settings.ckpt_dir / "verify").resolve()
+    check_fits(recipe_, found.name, card=next(iter(list_cards()), None))
     prepare(recipe_, found.name, data_dir)
     requests = [
         VerifyRequest(
@@ -95,15 +98,17 @@ def run_all(
 ) -> "list[VerificationReport]":
     """Run verifications on workers of this machine, each in its own folder below ``folder``."""
     from model_discovery.engine import Job, JobResult, LocalEngine
-    from model_discovery.verification import VerificationReport
+    from model_discovery.verification import VerificationReport, largest_need
     from model_discovery.verification.distributed import explaining_the_end, launched
 
     launch = launched()
     work = f"model_discovery.verification.{'distributed' if launch else 'work'}:run_verify"
-    engine = (
-        LocalEngine(1, launch.threads)
-        if launch
-        else LocalEngine(min(workers or len(requests), len(requests)), threads)
+    need = largest_need(requests[0].recipe, [request.scale for request in requests])
+    engine = LocalEngine(
+        1 if launch else workers,
+        launch.threads if launch else threads,
+        worker_bytes=need.process,
+        card_bytes=need.card,
     )
     results: dict[int, VerificationReport] = {}
     with (

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from model_discovery.verification.data import prepare as prepare
     from model_discovery.verification.manifest import DataManifest as DataManifest
     from model_discovery.verification.manifest import load_manifest as load_manifest
+    from model_discovery.verification.memory import check_fits as check_fits
+    from model_discovery.verification.memory import largest_need as largest_need
     from model_discovery.verification.metrics import METRICS as METRICS
     from model_discovery.verification.metrics import Metric as Metric
     from model_discovery.verification.metrics import get_metric as get_metric
@@ -36,6 +38,7 @@ _MODULES = {
     "baselines": ("Comparison", "Noise", "compare", "pool_noise"),
     "data": ("prepare",),
     "manifest": ("DataManifest", "load_manifest"),
+    "memory": ("check_fits", "largest_need"),
     "metrics": ("METRICS", "Metric", "get_metric"),
     "recipes": ("RECIPE_NAMES", "Recipe", "get_recipe"),
     "report": ("Cost", "Evidence", "Measure", "Score", "Size", "VerificationReport", "VerifyRequest"),

@@ -17,7 +17,7 @@ from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.sandbox import Channel
 from model_discovery.seeds import derive
 from model_discovery.verification import trainer
-from model_discovery.verification.compiled import compile_blocks, wants_compile
+from model_discovery.verification.compiled import REFUSED, compile_blocks, wants_compile
 from model_discovery.verification.device import (
     choose_device,
     choose_precision,
@@ -116,6 +116,8 @@ def _start(order: TrainOrder, model: LanguageModel, first: Batch, group: Group) 
     plan = replace(plan, rungs=order.rungs, micro_rows=size)
     if not wants_compile(recipe.compile, device):
         return _Start(plan, flops)
+    if not order.programs:
+        return _Start(plan, flops, REFUSED)
     note = compile_blocks(
         model, Batch(first.inputs[:size], first.labels[:size]), precision, Path.cwd() / "compiled"
     )

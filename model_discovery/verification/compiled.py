@@ -1,7 +1,8 @@
 """The block as one compiled graph that all layers share, where that pays and works; else as it is.
 
-Compiling needs a C++ compiler, on a GPU also Triton's tools, and so processes of its own: where a sandbox
-refuses these, training goes on uncompiled and says so. Compiled sums differ in their last bits.
+Compiling needs a C++ compiler, on a GPU also Triton's tools, and so processes of its own: where these may not
+be started, as in the sandbox, or something fails, training goes on uncompiled and says so. Compiled sums
+differ in their last bits.
 """
 
 import os
@@ -16,6 +17,7 @@ from model_discovery.verification.device import Precision, as_before, autocast, 
 from model_discovery.verification.streams import Batch
 
 Compile = Literal["auto", "on", "off"]
+REFUSED = "not compiled: a compiler is a program, and the sandbox lets none be started"
 _NOTE_LETTERS = 200
 
 
@@ -48,7 +50,7 @@ def compile_blocks(model: nn.Module, batch: Batch, precision: Precision, cache: 
         for block in blocks:
             block._compiled_call_impl = None
         torch._dynamo.reset()
-        return f"not compiled: {_first_line(error)}"
+        return f"not compiled: {_in_short(error)}"
     return ""
 
 
@@ -67,6 +69,5 @@ def _settle(cache: Path) -> None:
     torch._inductor.config.compile_threads = 1
 
 
-def _first_line(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
-    return text[:_NOTE_LETTERS]
+def _in_short(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:_NOTE_LETTERS]

@@ -31,6 +31,8 @@ class TrainOrder(_Frozen):
         Where a hopeless run is stopped.
     memory_mb
         What a training on the CPU may take; without bound where None.
+    programs
+        Whether programs may be started, as a compiler of blocks has to.
     card, card_share
         The GPU to train on, as ``CUDA_VISIBLE_DEVICES`` names it (the first one that torch sees where none is
         named), and the share of its memory that may be taken.
@@ -45,6 +47,7 @@ class TrainOrder(_Frozen):
     probe_tokens: PositiveInt
     rungs: tuple[Rung, ...] = ()
     memory_mb: PositiveInt | None = None
+    programs: bool = False
     card: str = ""
     card_share: float = Field(1.0, gt=0, le=1)
 
