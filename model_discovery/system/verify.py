@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_discovery.errors import UserError
+from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.system.designs import find_design, refuse_bad_sources
 from model_discovery.system.folders import folder_or_error
 from model_discovery.system.progress import Display, make_console
@@ -127,7 +127,8 @@ def run_all(
                         f"{requests[message.id].design} seed {requests[message.id].seed}", message.fields
                     )
                 elif message.value is None:
-                    raise UserError(f"A verification failed: {message.error}", exit_code=1)
+                    what = "" if message.status == "refused" else "A verification failed: "
+                    raise UserError(f"{what}{message.error}", exit_code=EXIT_FAILED)
                 else:
                     results[message.id] = VerificationReport.model_validate(message.value)
                     if tracker:
