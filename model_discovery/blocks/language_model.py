@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from model_discovery.blocks.build import build_block
@@ -199,7 +199,7 @@ class LanguageModel(nn.Module):
             "extra": dict(extra or {}),
         }
         weights, description = folder / f"{WEIGHTS_FILE}.part", folder / f"{MODEL_FILE}.part"
-        save_file(tensors, weights)
+        weights.write_bytes(save(tensors))  # a full disk is then an OSError that says so
         description.write_text(json.dumps(described, indent=1), encoding="utf-8")
         weights.replace(folder / WEIGHTS_FILE)
         description.replace(folder / MODEL_FILE)

@@ -23,6 +23,8 @@ _OWN_ENTRY = tuple(
         *("smaps_rollup", "stat", "statm", "status"),
     )
 )
+# A GPU's driver looks at the process's threads too, and at its own settings.
+_DRIVERS_STATE = ("/proc/self", "/proc/devices", "/proc/driver/nvidia")
 # What libraries ask of the machine.
 _MACHINE_STATE = (
     "/proc/cpuinfo",
@@ -67,7 +69,7 @@ def standing_walls() -> tuple[str, ...]:
 
 def _paths(server: ServerSpec, call: CallSpec) -> list[tuple[str, int]]:
     """What the child may open, with the rights on each."""
-    own = ("/proc/self",) if server.devices else _OWN_ENTRY  # a GPU's driver looks at its threads too
+    own = _DRIVERS_STATE if server.devices else _OWN_ENTRY
     reading = (*server.system, *server.readable, *call.readable, *own, *_MACHINE_STATE)
     rules = [(path, landlock.READ) for path in reading]
     rules += [(path, landlock.DEVICE) for path in (*DEVICES, *server.devices)]

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from small_training import Interrupted, SmallModel, plan, run, state
 from torch import nn
 
+from model_discovery.blocks import LanguageModel, get_seed_design
 from model_discovery.verification import checkpoints, trainer
 from model_discovery.verification.checkpoints import CURRENT, PREVIOUS, CheckpointStore
 
@@ -64,7 +66,10 @@ def interrupt(folder: Path, moment: str, step: int, micro_rows: int) -> None:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, tuple[nn.Module, trainer.TrainResult]]:
-    return {rows: run(tmp_path_factory.mktemp("whole"), plan(STEPS, micro_rows=rows)) for rows in (1, 3, 4)}
+    return {
+        rows: run(tmp_path_factory.mktemp("whole"), plan(STEPS, micro_rows=rows, checkpoint_seconds=1000))
+        for rows in (1, 3, 4)
+    }
 
 
 @settings(max_examples=12, deadline=None)
@@ -147,27 +152,34 @@ def test_kill_9_at_random_moments(tmp_path: Path) -> None:
     assert json.loads(found) == json.loads(expected) and json.loads(found)[1] == "ok"
 
 
-def small_files(limit: int) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+@contextlib.contextmanager
+def disk_of(size: int) -> Iterator[None]:
+    """The kernel refuses to write files beyond this size, in the middle of them, as a full disk does."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path) -> None:
-    """A limit on file sizes makes the kernel refuse the write in the middle, as a full disk does."""
     interrupt(tmp_path, MOMENTS[0], 5, 4)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    size = len(before[CURRENT])
-    command = [sys.executable, "-c", script(STEPS), str(tmp_path)]
-    full = subprocess.run(
-        command, capture_output=True, text=True, preexec_fn=lambda: small_files(size // 2), check=False
-    )
-    assert full.returncode == 1 and "OSError: [Errno 27] File too large" in full.stderr
+    with pytest.raises(OSError, match="File too large"), disk_of(len(before[CURRENT]) // 2):
+        run(tmp_path, plan(STEPS))
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
-    store = CheckpointStore(tmp_path, "small")
-    snapshot = store.read(pytest.fail)
-    assert snapshot is not None and snapshot.record["step"] == 5
     resumed, calm = run(tmp_path, plan(STEPS)), run(tmp_path / "calm", plan(STEPS))
     assert resumed[1].record.resumed_at == [5] and not resumed[1].record.notes
     assert all(map(torch.equal, state(resumed[0]).values(), state(calm[0]).values()))
+
+
+def test_a_disk_that_fills_while_the_model_is_saved(tmp_path: Path) -> None:
+    """An error of the disk, by which the sandbox knows it; and no model that could be loaded."""
+    model = LanguageModel(get_seed_design("min_gru").tree, vocab_size=99, width=16, n_blocks=2)
+    with pytest.raises(OSError, match="File too large"), disk_of(8192):
+        model.save(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors.part"]
 
 
 def test_a_checkpoint_holds_the_random_numbers_of_both_devices(tmp_path: Path, monkeypatch) -> None:
