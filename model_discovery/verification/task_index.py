@@ -5,6 +5,7 @@ prepared data.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -129,7 +130,7 @@ def _yaml_files(folder: Path) -> list[Path]:
 
 def _merged(file: Path, seen: dict[Path, _Cfg]) -> _Cfg:
     """A YAML file with what it includes below it; functions and classes stay names."""
-    file = file.resolve()
+    file = Path(os.path.normpath(file))  # not resolved: that asks the disk for every part of the path
     if file in seen:
         return seen[file]
     seen[file] = {}  # a circle of includes ends here

@@ -37,6 +37,7 @@ from model_discovery.verification.orders import (
 )
 from model_discovery.verification.outcome import VerificationFailure
 from model_discovery.verification.report import Cost, Measure, VerificationReport, VerifyRequest
+from model_discovery.verification.request_cache import RequestCache
 from model_discovery.verification.runner import PRELOAD, Runner, serving_limits, training_limits
 from model_discovery.verification.suites import SuiteSource, check_suites, load_suites, load_tasks
 
@@ -183,7 +184,8 @@ def _prove_and_score(
         probe = _mean(windows.losses[:first], windows.counts[:first])
         check_reload(trained, Reloaded(probe.value, found.held_out.value), data.unigram_loss)
         context.report(tokens=answer.tokens, loss=found.held_out.value, doing="scoring")
-        found.scored = score_suites(items.sets, items.tasks, model, items.coder)
+        planner = context.keep("requests", RequestCache).planner(items.coder.encoder, data.tokenizer)
+        found.scored = score_suites(items.sets, items.tasks, model, items.coder, planner)
     found.artefacts["model"] = str(place_model(saved, data.tokenizer, context.folder))
 
 
