@@ -227,11 +227,13 @@ def _mixture_notes(sources: tuple[SourceCounts, ...], tokens: int | None) -> Ite
                 f"near-duplicates of held-out documents: {source.near_duplicates} left out of "
                 f"{source.documents + source.near_duplicates} of {source.name}"
             )
-        if source.ended and tokens is not None:
+        if source.ended and tokens is not None and len(sources) > 1:
             yield (
                 f"{source.name} ran out after {source.tokens:,} tokens: {source.share:.1%} of the text "
                 f"instead of {source.weight:.1%}"
             )
+        elif source.ended and tokens is not None:
+            yield f"{source.name} has {source.tokens:,} tokens: a run of {tokens:,} goes over them again"
 
 
 def _encoded(tokenizer: "Tokenizer", texts: tuple[str, ...]) -> Iterator[list[int]]:
