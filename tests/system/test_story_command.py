@@ -1,0 +1,23 @@
+"""The command that a model card prints for running a campaign again."""
+
+import shlex
+
+from model_discovery.config import load_config
+from model_discovery.system.story import _command
+
+
+def test_suites_are_written_as_they_are_typed_and_folders_of_this_machine_are_not() -> None:
+    config = load_config("demo", suites=("minimal-pairs", "blimp"), suite_dirs={"blimp": "/home/me/blimp"})
+    words = shlex.split(_command("find me one", config.model_dump(mode="json")))
+    assert words[-4:] == ["--suite", "minimal-pairs", "--suite", "blimp=FOLDER"]
+    assert not any("/home/me" in word for word in words)
+
+
+def test_a_stored_folder_of_blimp_is_understood() -> None:
+    """Campaigns of earlier versions name it alone."""
+    stored = load_config("demo").model_dump(mode="json")
+    del stored["suite_dirs"]
+    from model_discovery.config import parse_config
+
+    assert parse_config(stored | {"blimp_dir": "/x"}).suite_dirs == {"blimp": "/x"}
+    assert parse_config(stored | {"blimp_dir": None}).suite_dirs == {}
