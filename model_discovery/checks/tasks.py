@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from model_discovery.blocks.language_model import IGNORED
+from model_discovery.blocks.token_loss import IGNORED
 
 SEPARATOR = 60
 """A token of no task's symbols."""

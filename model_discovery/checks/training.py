@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model_discovery.blocks.language_model import IGNORED, LanguageModel
+from model_discovery.blocks.language_model import LanguageModel
 from model_discovery.blocks.seed_designs import get_seed_design
+from model_discovery.blocks.token_loss import IGNORED
 from model_discovery.checks.placement import STANDARD
 from model_discovery.checks.subject import Subject
 
