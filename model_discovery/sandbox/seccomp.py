@@ -75,6 +75,8 @@ _TRAFFIC = (
     *("sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg", "shutdown"),
     *("getsockname", "getpeername", "getsockopt", "setsockopt"),
 )
+# With this flag a socket that listened and was shut down connects to whom it is told.
+_MSG_FASTOPEN, _SENDING_FLAGS = 0x20000000, {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
 _FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
     # other processes
     "ptrace": (101, 117),
@@ -261,8 +263,11 @@ def build(
     ]
     for table, code in ((_PROCESSES, errno.ECHILD), (_NETWORK, errno.ENETDOWN), (_FORBIDDEN, errno.EPERM)):
         for name, numbers in table.items():
-            if not (connected and name in _TRAFFIC):
-                program += _when(numbers[column], [_refuse(code)])
+            body = [_refuse(code)]
+            if connected and name in _TRAFFIC:
+                flags, bits = _SENDING_FLAGS.get(name), _MSG_FASTOPEN
+                body = [] if flags is None else _with_bits(flags, bits, bits, code, allowed=False)
+            program += _when(numbers[column], body) if body else []
     program += [(_JUMP_GREATER_EQUAL, 0, 1, _FIRST_UNKNOWN), _refuse(errno.ENOSYS)]
     for numbers in _UNREADABLE.values():  # the C library then takes the older call
         program += _when(numbers[column], [_refuse(errno.ENOSYS)])

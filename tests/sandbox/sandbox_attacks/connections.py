@@ -12,7 +12,9 @@ _kept: dict[str, Any] = {}
 
 
 def connect(request: dict[str, Any], channel: Channel) -> None:
-    """Connect, and start a thread that will try what the entry tries."""
+    """Connect, listen as libraries do, and start a thread that will try what the entry tries."""
+    _kept["listening"] = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
+    _kept["port"] = request["port"]
     _kept["socket"] = socket.create_connection(("127.0.0.1", request["port"]))
     _kept["go"] = threading.Event()
     _kept["thread"] = threading.Thread(target=_later)
@@ -40,10 +42,23 @@ def _attempts() -> dict[str, str]:
         "socketpair": _said(socket.socketpair),
         "bind": _said(lambda: mine.bind(("127.0.0.1", 0))),
         "connect": _said(lambda: mine.connect(("127.0.0.1", 9))),
+        "connect by sending": _said(lambda: _disconnected().sendto(*_opening())),
+        "connect by a message": _said(lambda: _disconnected().sendmsg([b"hi"], [], *_opening()[1:])),
         "fork": _said(os.fork),
         "read": _said(lambda: os.open("/etc/shadow", os.O_RDONLY)),
         "write": _said(lambda: os.open("/usr/forged", os.O_WRONLY | os.O_CREAT)),
     }
+
+
+def _disconnected() -> socket.socket:
+    """A socket that listened: shut down it is as new, and sending may connect it."""
+    listening: socket.socket = _kept["listening"].pop()
+    listening.shutdown(socket.SHUT_RD)
+    return listening
+
+
+def _opening() -> tuple[bytes, int, tuple[str, int]]:
+    return b"hi", socket.MSG_FASTOPEN, ("127.0.0.1", _kept["port"])
 
 
 def _said(attempt: Callable[[], object]) -> str:
