@@ -131,6 +131,7 @@ def print_measure(found: Mapping[str, Any]) -> None:
         best = part["designs"][0]["value"]
         for row in part["designs"]:
             error = "" if row["stderr"] is None else f" ± {row['stderr']:.4f}"
+            error += " *" if row["unsteady"] else ""
             behind = f"{row['value'] - best:.4f}"
             table.add_row(row["design"], f"{row['value']:.4f}{error}", behind, str(row["seeds"]))
         console.print(table)
@@ -139,7 +140,10 @@ def print_measure(found: Mapping[str, Any]) -> None:
         again = (
             "" if seeds is None else f"; one seed's ranking agrees with another's at Spearman {seeds:+.2f}"
         )
-        console.print(f"noise between seeds {noise}{again}; {part['cpu_seconds']:,.0f} CPU seconds\n")
+        console.print(f"noise between seeds {noise}{again}; {part['cpu_seconds']:,.0f} CPU seconds")
+        if any(row["unsteady"] for row in part["designs"]):
+            console.print("* its own seeds lie more than three times as far apart, and give its error")
+        console.print()
     for pair in found["agreement"]:
         low, high = pair["scales"]
         console.print(

@@ -4,12 +4,15 @@
 """
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from model_discovery.errors import UserError
 from model_discovery.verification.metrics import Metric, get_metric, suite_metric
 from model_discovery.verification.report import VerificationReport
+
+_ROBUST_FROM = 8
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,23 @@ def pool_noise(reports: Iterable[VerificationReport], metric: str = "held_out") 
 
 
 def pooled_noise(values_by_design: Iterable[Sequence[float]]) -> Noise | None:
-    """The spread between seeds, pooled over designs; ``None`` where none has two."""
-    squares, freedom = 0.0, 0
-    for values in values_by_design:
-        mean = sum(values) / max(1, len(values))
-        squares += sum((value - mean) ** 2 for value in values)
-        freedom += max(0, len(values) - 1)
-    return Noise(math.sqrt(squares / freedom), freedom) if freedom else None
+    """The spread between seeds, pooled over designs; ``None`` where none has two.
+
+    From `_ROBUST_FROM` such designs on it is that of the middle one: the seeds of a design that hardly
+    trains lie far apart, and would make the error of all others look like theirs.
+    """
+    spreads = [
+        (statistics.variance(values), len(values) - 1) for values in values_by_design if len(values) > 1
+    ]
+    freedom = sum(spare for _, spare in spreads)
+    if not freedom:
+        return None
+    if len(spreads) >= _ROBUST_FROM:
+        # The median of a chi-squared variable over its mean, after Wilson and Hilferty.
+        variance = statistics.median(found / (1 - 2 / (9 * spare)) ** 3 for found, spare in spreads)
+    else:
+        variance = sum(found * spare for found, spare in spreads) / freedom
+    return Noise(math.sqrt(variance), freedom)
 
 
 def compare(

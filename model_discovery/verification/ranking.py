@@ -1,11 +1,14 @@
 """Do scales and seeds agree? Standings with their standard errors, and rank correlations."""
 
 import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
 from model_discovery.verification.baselines import Noise, pooled_noise
+
+_UNSTEADY = 3.0
 
 ByDesign = Mapping[str, Mapping[int, float]]
 """A value (lower is better) by design and seed."""
@@ -13,12 +16,17 @@ ByDesign = Mapping[str, Mapping[int, float]]
 
 @dataclass(frozen=True)
 class Standing:
-    """A design at one scale; ``stderr`` is ``None`` where no design ran twice."""
+    """A design at one scale; ``stderr`` is ``None`` where no design ran twice.
+
+    It comes from the noise of the scale, or from the design's own seeds where they are ``unsteady``: more
+    than three times as far apart.
+    """
 
     design: str
     value: float
     stderr: float | None
     seeds: int
+    unsteady: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,17 +45,17 @@ class Agreement:
 def standings(runs: ByDesign) -> tuple[list[Standing], Noise | None]:
     """Designs from the best to the worst, and the noise between seeds that their errors come from."""
     noise = pooled_noise(list(by_seed.values()) for by_seed in runs.values())
-    found = [
-        Standing(
-            design,
-            sum(by_seed.values()) / len(by_seed),
-            None if noise is None else noise.deviation / math.sqrt(len(by_seed)),
-            len(by_seed),
-        )
-        for design, by_seed in runs.items()
-        if by_seed
-    ]
+    found = [_standing(design, list(by_seed.values()), noise) for design, by_seed in runs.items() if by_seed]
     return sorted(found, key=lambda standing: (standing.value, standing.design)), noise
+
+
+def _standing(design: str, values: list[float], noise: Noise | None) -> Standing:
+    mean, seeds = statistics.fmean(values), len(values)
+    if noise is None:
+        return Standing(design, mean, None, seeds)
+    own = statistics.stdev(values) if seeds > 1 else 0.0
+    unsteady = own > _UNSTEADY * noise.deviation
+    return Standing(design, mean, (own if unsteady else noise.deviation) / math.sqrt(seeds), seeds, unsteady)
 
 
 def agreement(one: Mapping[str, float], other: Mapping[str, float]) -> Agreement | None:

@@ -33,15 +33,17 @@ def report(design: str, seed: int, loss: float, **changes: Any) -> VerificationR
     return VerificationReport(**(settings | changes))
 
 
-def test_noise_is_the_pooled_deviation() -> None:
+@pytest.mark.parametrize(("designs", "exactly"), [(7, True), (40, False)])
+def test_noise_is_the_pooled_deviation_or_of_many_designs_the_middle_one(designs: int, exactly: bool) -> None:
     draw = np.random.default_rng(0)
-    losses = {f"d{i}": 3 + i / 10 + 0.004 * draw.standard_normal(2 + i % 3) for i in range(40)}
+    losses = {f"d{i}": 3 + i / 10 + 0.004 * draw.standard_normal(2 + i % 3) for i in range(designs)}
     runs = [report(name, s, float(x)) for name, values in losses.items() for s, x in enumerate(values)]
     noise = pool_noise(runs)["0.1M"]
     spare = sum(len(values) - 1 for values in losses.values())
     expected = math.sqrt(sum(values.var() * len(values) for values in losses.values()) / spare)
     assert noise.freedom == spare
-    assert noise.deviation == pytest.approx(expected) == pytest.approx(0.004, rel=0.2)
+    assert (noise.deviation == pytest.approx(expected)) == exactly
+    assert noise.deviation == pytest.approx(expected, rel=0.2) == pytest.approx(0.004, rel=0.3)
 
 
 def test_single_seeds_repeats_and_failures_say_nothing_of_noise() -> None:

@@ -1,6 +1,7 @@
 """Standings and rank correlations, against numbers worked out by hand."""
 
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -55,3 +56,23 @@ def test_between_seeds_by_hand() -> None:
     runs = {"a": {0: 1.0, 1: 1.0}, "b": {0: 2.0, 1: 2.0}, "c": {0: 3.0, 1: 4.0}, "d": {0: 4.0, 1: 3.0}}
     assert between_seeds(runs) == pytest.approx(0.8)
     assert between_seeds({name: {0: 1.0} for name in "abcd"}) is None
+
+
+def test_a_design_that_hardly_trains_does_not_blow_up_the_error_of_the_others() -> None:
+    steady = {f"steady {n}": {seed: 2.0 + n + 0.01 * seed for seed in range(3)} for n in range(9)}
+    rows, noise = standings(steady)
+    assert noise is not None and noise.deviation == pytest.approx(0.01 / (8 / 9) ** 1.5)
+    with_wild = steady | {"wild": {0: 3.5, 1: 3.9, 2: 4.3}}
+    rows, same = standings(with_wild)
+    assert same is not None and same.deviation == pytest.approx(noise.deviation)
+    wild = next(row for row in rows if row.design == "wild")
+    assert wild.unsteady and wild.stderr == pytest.approx(0.4 / math.sqrt(3))
+    assert not any(row.unsteady for row in rows if row is not wild)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_middle_design_says_what_pooling_would(seed: int) -> None:
+    draw = random.Random(seed)
+    runs = {str(n): {s: draw.gauss(2.0, 0.05) for s in range(3)} for n in range(200)}
+    _, noise = standings(runs)
+    assert noise is not None and noise.deviation == pytest.approx(0.05, rel=0.3)
