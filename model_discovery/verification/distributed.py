@@ -109,11 +109,20 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
 
 
 class Invitation(BaseModel):
-    """A training that the first process asks all others to take part in."""
+    """A training that the first process asks all others to take part in.
+
+    Attributes
+    ----------
+    host, port
+        Of the store by which the sandboxes find each other. Not torchrun's: what design code writes there is
+        read by design code alone, while torchrun's holds invitations, and objects that torchrun unpickles.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     order: TrainOrder
+    host: str
+    port: int
     limits: dict[str, float | int | None]
     folder: str
     sandbox: SandboxLevel
@@ -256,9 +265,18 @@ class DistributedRunner(Runner):
         UserError
             A process was lost, cannot take part, or was killed: no fault of the design.
         """
+        from torch._C._distributed_c10d import TCPStore
+
         launch = self._meeting.launch
+        host = _host_of_first(launch)
+        store = TCPStore(host, 0, is_master=True, timeout=_READY, wait_for_workers=False)
         invitation = Invitation(
-            order=order, limits=asdict(limits), folder=str(self._folder), sandbox=self._asked_level
+            order=order,
+            host=host,
+            port=store.port,
+            limits=asdict(limits),
+            folder=str(self._folder),
+            sandbox=self._asked_level,
         )
         self.invited = True
         self._meeting.say("invitation", invitation.model_dump_json())
@@ -378,11 +396,12 @@ def _call(
 ) -> Outcome:
     """This process's part of a training, in the sandbox."""
     launch = meeting.launch
-    address = _resolve(launch.host, launch.port)
     settings = {
         key: value for key, value in os.environ.items() if key.startswith(("GLOO_", "NCCL_", "TORCH_NCCL_"))
     }
-    if "GLOO_SOCKET_IFNAME" not in settings and (interface := _interface_towards(address, launch.nodes)):
+    if "GLOO_SOCKET_IFNAME" not in settings and (
+        interface := _interface_towards(_resolve(launch.host), launch.nodes)
+    ):
         settings["GLOO_SOCKET_IFNAME"] = interface
     card = _card(launch)
     if card is not None:
@@ -391,8 +410,8 @@ def _call(
         name=f"{launch.name}/{meeting.number}",
         rank=launch.rank,
         size=launch.size,
-        address=address,
-        port=launch.port,
+        address=_resolve(invitation.host),
+        port=invitation.port,
         device="cpu" if card is None else "cuda:0",
         version=f"{version('model-discovery')}, torch {version('torch')}",
         settings=settings,
@@ -407,19 +426,35 @@ def _call(
     )
 
 
-def _resolve(host: str, port: int) -> str:
+def _resolve(host: str) -> str:
     """A host's address, the sandbox having no names; IPv4 where there is one."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return str(min(found, key=lambda info: info[0] != socket.AF_INET)[4][0])
+
+
+def _host_of_first(launch: Launch) -> str:
+    """Where the other processes reach the first one, which need not be where torchrun's store is."""
+    own = _own_address(_resolve(launch.host))
+    return launch.host if _is_loopback(own) else own
+
+
+def _own_address(towards: str) -> str:
+    """The address by which this machine reaches another, or itself. Sends nothing."""
+    family = socket.AF_INET6 if ":" in towards else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((towards, 1))
+        return str(probe.getsockname()[0])
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"
 
 
 def _interface_towards(address: str, nodes: int) -> str | None:
     """Name of the network interface by which this machine reaches an address, ``None`` if that is unclear."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.connect((address, 1))
-        own = probe.getsockname()[0]
-        if own.startswith("127."):  # several nodes on one machine are a trial; else it is only half the truth
+    own = _own_address(address)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        if _is_loopback(own):  # several nodes on one machine are a trial; else it is only half the truth
             return "lo" if nodes == 1 or address.startswith("127.0.0.") else None
         for _, name in socket.if_nameindex():
             try:

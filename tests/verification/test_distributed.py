@@ -6,23 +6,29 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from torch._C._distributed_c10d import TCPStore
 
 from model_discovery.errors import UserError
-from model_discovery.sandbox import Outcome, Sandbox
+from model_discovery.sandbox import Limits, Outcome, Sandbox
 from model_discovery.verification import distributed
 from model_discovery.verification.distributed import (
     DistributedRunner,
     Ended,
+    Invitation,
     Launch,
     Meeting,
     explaining_the_end,
     launched,
 )
+from model_discovery.verification.orders import TrainOrder
 from model_discovery.verification.outcome import VerificationFailure
+from model_discovery.verification.recipes import get_recipe
 
 TOLD = {
     "RANK": "3",
@@ -86,6 +92,59 @@ def test_a_design_that_fails_in_one_process_has_failed(tmp_path: Path) -> None:
 def test_interfaces_towards_this_machine() -> None:
     assert distributed._interface_towards("127.0.0.1", 1) == "lo"
     assert distributed._interface_towards("127.0.1.1", 2) is None  # true for one of the two machines only
+
+
+def test_design_code_is_not_connected_to_torchruns_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who can write there forges invitations, and makes torchrun unpickle what it likes."""
+    told: list[Invitation] = []
+
+    class Told:
+        launch = launched(TOLD | {"RANK": "0", "WORLD_SIZE": "2"})
+        number = 0
+
+        def say(self, what: str, text: str) -> None:
+            told.append(Invitation.model_validate_json(text))
+
+        def hear(self, what: str, patience: object) -> str:
+            return ""
+
+    class Called(Exception):
+        pass
+
+    class Asked:
+        level = "plain"
+
+        def __enter__(self) -> "Asked":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def call(self, entry: str, request: dict[str, Any], **_: object) -> Outcome:
+            group = request["group"]
+            store = TCPStore(group["address"], group["port"], is_master=False, timeout=timedelta(seconds=5))
+            store.set("reached", "yes")
+            assert group["port"] != 29500
+            raise Called
+
+    monkeypatch.setattr(distributed, "_connecting_sandbox", lambda *_: Asked())
+    runner = DistributedRunner(cast(Sandbox, None), tmp_path, cast(Meeting, Told()), "auto")
+    order = TrainOrder(
+        tree={}, scale="0.1M", recipe=get_recipe("grammar"), data="data", seed=0, identity="x", probe_tokens=1
+    )
+    with pytest.raises(Called):
+        runner.train(order, Limits(wall_seconds=1), lambda _: None)
+    assert told[0].host == "127.0.0.1"
+    assert told[0].port != 29500
+
+
+def test_the_first_process_is_reached_where_it_is() -> None:
+    told = launched(TOLD)
+    assert told is not None
+    assert distributed._host_of_first(told) == "127.0.0.1"
+    assert distributed._host_of_first(replace(told, host="localhost")) == "localhost"  # the others' own
 
 
 def test_ctrl_c_says_how_to_go_on() -> None:
