@@ -1,11 +1,11 @@
 """One design trained and scored outside a campaign."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model_discovery.errors import EXIT_FAILED, UserError
+from model_discovery.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from model_discovery.system.designs import find_design, refuse_bad_sources
 from model_discovery.system.folders import folder_or_error
 from model_discovery.system.progress import Display, make_console
@@ -112,7 +112,7 @@ def run_all(
     )
     results: dict[int, VerificationReport] = {}
     with (
-        explaining_the_end() if launch else nullcontext(),
+        explaining_the_end() if launch else _saying_how_to_go_on(),
         closing_engine(engine, lambda: len(results) < len(requests)),
         Display(enabled=progress) as display,
         tracking(track, track_dir, display.plain) as tracker,
@@ -136,6 +136,18 @@ def run_all(
             if tracker:
                 tracker.poll()
     return [results[number] for number in range(len(requests))]
+
+
+@contextmanager
+def _saying_how_to_go_on() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise UserError(
+            "Stopped.",
+            hint="the same command goes on from the last checkpoint",
+            exit_code=EXIT_INTERRUPTED,
+        ) from None
 
 
 @contextmanager

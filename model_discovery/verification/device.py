@@ -16,7 +16,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from model_discovery.engine import CARD_SHARE
-from model_discovery.verification.memory import MOMENT_BYTES, STATE_BYTES
+from model_discovery.verification.memory import STATE_BYTES, UNTRIED_BYTES
 from model_discovery.verification.outcome import VerificationFailure
 from model_discovery.verification.streams import Batch, Ids
 
@@ -198,7 +198,7 @@ def _try_rows(model: nn.Module, batch: Batch, precision: Precision, parameters: 
 
     free, total = torch.cuda.mem_get_info(device)
     mine = torch.cuda.get_per_process_memory_fraction(device) * total
-    room = CARD_SHARE * min(free + torch.cuda.memory_reserved(device), mine) - MOMENT_BYTES * parameters
+    room = CARD_SHARE * min(free + torch.cuda.memory_reserved(device), mine) - UNTRIED_BYTES * parameters
     sizes = sorted({-(-rows // 2**k) for k in range(rows.bit_length() + 1)})
     return largest_fitting(sizes, peak, room)
 

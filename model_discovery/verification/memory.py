@@ -13,7 +13,7 @@ from model_discovery.errors import UserError
 from model_discovery.verification.recipes import Recipe
 
 STATE_BYTES = 16  # a parameter: weight, gradient and AdamW's two moments, fp32
-MOMENT_BYTES = 8  # of these the moments, which the first step makes
+UNTRIED_BYTES = 12  # of these what a trial of one pass misses: the moments, and gradients of earlier passes
 CHECKPOINT_BYTES = 12  # a parameter on disk: weight and moments
 _PROCESS = 1_200_000_000  # torch, loaded in the worker's sandbox, and what belongs to it
 _CARD_PROCESS = 600_000_000  # a CUDA context on the GPU

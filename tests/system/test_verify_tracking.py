@@ -1,8 +1,12 @@
-"""Verifications outside a campaign are tracked from their reports."""
+"""Verifications outside a campaign are tracked from their reports, and say how they go on when stopped."""
 
 from pathlib import Path
 
+import pytest
+
 from model_discovery.blocks import get_seed_design
+from model_discovery.engine import LocalEngine
+from model_discovery.errors import UserError
 from model_discovery.system.tracking import run_of_report
 from model_discovery.system.verify import run_all
 from model_discovery.verification import VerificationReport, VerifyRequest, get_recipe
@@ -71,3 +75,15 @@ def test_verify_hands_its_reports_to_the_tracker(tmp_path: Path) -> None:
         run.name.rsplit("-", 1)[0] for run in (tracks / "tensorboard" / "verify-min_gru").iterdir()
     )
     assert names == ["min_gru-0.1M-seed-0", "min_gru-0.1M-seed-1"]
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalEngine, "submit", lambda *_: None)
+    monkeypatch.setattr(LocalEngine, "wait", interrupted)
+    with pytest.raises(UserError, match="Stopped") as raised:
+        run_all([request(0, tmp_path)], tmp_path, 1, False, track="none", track_dir=tmp_path)
+    assert raised.value.exit_code == 130
+    assert "the same command goes on" in raised.value.hint
