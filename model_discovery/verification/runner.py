@@ -88,6 +88,13 @@ def serving_limits(request: VerifyRequest, data: DataManifest, tokens: int, slot
     return Limits(wall_seconds=10 * cpu, cpu_seconds=cpu, memory_mb=memory)
 
 
+class KilledFromOutside(VerificationFailure):
+    """It may be the machine's doing, so whoever meets it tries once more."""
+
+    def __init__(self) -> None:
+        super().__init__("memory", "killed twice from outside, as a machine without memory does")
+
+
 class Runner:
     """The sandboxed process of one verification, and what it has cost so far.
 
@@ -154,9 +161,7 @@ class Runner:
                 exit_code=EXIT_FAILED,
             )
         if killed_from_outside(outcome):
-            return VerificationFailure(
-                "memory", "killed twice from outside, as a machine without memory does"
-            )
+            return KilledFromOutside()
         status: VerificationStatus = "failed"
         if outcome.status in ("timeout", "memory"):
             status = outcome.status

@@ -38,7 +38,13 @@ from model_discovery.verification.orders import (
 from model_discovery.verification.outcome import VerificationFailure
 from model_discovery.verification.report import Cost, Measure, VerificationReport, VerifyRequest
 from model_discovery.verification.request_cache import RequestCache
-from model_discovery.verification.runner import PRELOAD, Runner, serving_limits, training_limits
+from model_discovery.verification.runner import (
+    PRELOAD,
+    KilledFromOutside,
+    Runner,
+    serving_limits,
+    training_limits,
+)
 from model_discovery.verification.suites import SuiteSource, check_suites, load_suites, load_tasks
 
 if TYPE_CHECKING:
@@ -97,7 +103,10 @@ def _verify(
     failure: VerificationFailure | None = None
     try:
         answer = _train(asked, data, runner, context, found, meter)
-        _prove_and_score(asked, data, items, answer, runner, context, found)
+        try:
+            _prove_and_score(asked, data, items, answer, runner, context, found)
+        except KilledFromOutside:
+            _prove_and_score(asked, data, items, answer, runner, context, found)
     except VerificationFailure as error:
         data.verify()  # else the data was at fault, and this raises
         failure = error

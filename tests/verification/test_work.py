@@ -17,9 +17,12 @@ from small_designs import sound, with_mixer
 from model_discovery.blocks import LanguageModel, UnitTree
 from model_discovery.engine import JobContext, Resources
 from model_discovery.errors import UserError
+from model_discovery.sandbox import Outcome
 from model_discovery.verification import VerificationReport, VerifyRequest, get_recipe, work
 from model_discovery.verification.data import prepare
 from model_discovery.verification.folder import REPORT, find_report
+from model_discovery.verification.orders import HeldOutAnswer, HeldOutOrder
+from model_discovery.verification.runner import ServedModel
 from model_discovery.verification.tokenizers import word_tokenizer
 from model_discovery.verification.work import run_verify
 
@@ -185,6 +188,24 @@ def test_a_machines_failure_is_tried_again_a_designs_is_not(place: Place) -> Non
     nan = with_mixer("return self.out(h) * float('nan')")
     report = place.verify(nan)
     assert find_report(place.folder, VerifyRequest.model_validate(request_of(place.root, nan))) == report
+
+
+@pytest.mark.parametrize("kills", [1, 2])
+def test_scoring_that_is_killed_from_outside_is_tried_once_more(
+    kills: int, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_out, asked = ServedModel.held_out, []
+
+    def killed_at_first(model: ServedModel, order: HeldOutOrder) -> HeldOutAnswer:
+        asked.append(order)
+        if len(asked) <= kills:
+            raise model._runner._failure(Outcome("signal", error="ended by SIGKILL"))
+        return held_out(model, order)
+
+    monkeypatch.setattr(ServedModel, "held_out", killed_at_first)
+    report = place.verify(sound())
+    assert len(asked) == 2
+    assert (report.status, report.error[:12]) == (("ok", "") if kills == 1 else ("memory", "killed twice"))
 
 
 def test_a_sandbox_that_cannot_start_is_no_result(
