@@ -279,6 +279,7 @@ class DistributedRunner(Runner):
             sandbox=self._asked_level,
         )
         self.invited = True
+        self._written_mb = limits.file_mb
         self._meeting.say("invitation", invitation.model_dump_json())
         self._await_all()
         with _connecting_sandbox(self._folder, invitation, launch) as sandbox:

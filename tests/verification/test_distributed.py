@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -135,9 +137,12 @@ def test_design_code_is_not_connected_to_torchruns_store(
         tree={}, scale="0.1M", recipe=get_recipe("grammar"), data="data", seed=0, identity="x", probe_tokens=1
     )
     with pytest.raises(Called):
-        runner.train(order, Limits(wall_seconds=1), lambda _: None)
+        runner.train(order, Limits(wall_seconds=1, file_mb=9000), lambda _: None)
     assert told[0].host == "127.0.0.1"
     assert told[0].port != 29500
+    # A disk without room for what its training may write is the machine's fault, as with one process.
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=8000 << 20))
+    assert isinstance(runner._failure(Outcome("disk", error="No space left on device")), UserError)
 
 
 def test_the_first_process_is_reached_where_it_is() -> None:
