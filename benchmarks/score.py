@@ -62,10 +62,10 @@ def ours(root: Path, scale: str, names: list[str]) -> dict[str, Any]:
     import torch
 
     from model_discovery.blocks import LanguageModel
-    from model_discovery.verification import child
     from model_discovery.verification.evaluator import score_suites, text_coder
     from model_discovery.verification.item_sets import PairSet, read_rows
     from model_discovery.verification.request_cache import RequestCache
+    from model_discovery.verification.scoring import score_rows
 
     torch.set_num_threads(1)
     model = LanguageModel.load(root / scale).eval()
@@ -74,7 +74,7 @@ def ours(root: Path, scale: str, names: list[str]) -> dict[str, Any]:
     class Asked:
         def score(self, rows: Any, starts: Any) -> list[tuple[float, bool]]:
             start = time.process_time()
-            answer = child.score_rows(model, [list(row) for row in rows], list(starts))
+            answer = score_rows(model, [list(row) for row in rows], list(starts))
             spent["model"] += time.process_time() - start
             return list(zip(answer["sums"], answer["greedy"], strict=True))
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 import torch._dynamo  # needed by a child's first module on the meta device; loaded once, in the server
-import torch.nn.functional as F
 from safetensors.torch import save
 
 from model_discovery.blocks.language_model import WEIGHTS_FILE, LanguageModel
@@ -38,6 +37,7 @@ from model_discovery.verification.orders import (
     TrainOrder,
 )
 from model_discovery.verification.outcome import VerificationFailure
+from model_discovery.verification.scoring import score_rows
 from model_discovery.verification.settle import settle
 from model_discovery.verification.streams import Batch, batch_at, evaluation_batches
 from model_discovery.verification.trainer import Record, TrainPlan, TrainResult
@@ -145,29 +145,6 @@ def serve(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
         else:
             channel.send(score_rows(model, message["rows"], message["starts"]))
     return {}
-
-
-@torch.inference_mode()
-def score_rows(model: torch.nn.Module, rows: list[list[int]], starts: list[int]) -> dict[str, Any]:
-    """Log-likelihood of each row from its start on, and whether every token was the most likely one.
-
-    Rows are padded on the right, which a causal model does not see.
-    """
-    longest = max(len(row) for row in rows)
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)
-    counts = torch.zeros(len(rows), longest - 1, dtype=torch.bool)
-    for i, (row, start) in enumerate(zip(rows, starts, strict=True)):
-        ids[i, : len(row)] = torch.tensor(row)
-        counts[i, start - 1 : len(row) - 1] = True
-    targets = ids[:, 1:]
-    logits = model(ids[:, :-1]).logits.float()
-    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
-    sums = -torch.where(counts, losses, 0.0).double().sum(dim=1)
-    first = logits.gather(2, targets[:, :, None])[:, :, 0] == logits.amax(
-        dim=-1
-    )  # argmax is ten times slower
-    greedy = (first | ~counts).all(dim=1)
-    return {"sums": sums.tolist(), "greedy": greedy.tolist()}
 
 
 def _held_out(data: DataManifest, context: int, tokens: int, rows: int) -> Iterator[Batch]:

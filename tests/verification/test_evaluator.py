@@ -18,12 +18,12 @@ from tokenizers import Tokenizer
 from model_discovery.blocks import LanguageModel
 from model_discovery.errors import UserError
 from model_discovery.verification.blimp_sets import BLIMP_SETS
-from model_discovery.verification.child import score_rows
 from model_discovery.verification.encoding import Answer, Encoder, ScoreBatch, ask, make_batches
 from model_discovery.verification.evaluator import score_suites, text_coder
 from model_discovery.verification.generation import generate_rows
 from model_discovery.verification.item_sets import Choice, ChoiceSet, ItemSet, PairSet, checksum
 from model_discovery.verification.report import Score
+from model_discovery.verification.scoring import score_rows
 from model_discovery.verification.served_lm import Rows, ServedLM
 from model_discovery.verification.suites import SuiteSource, load_suites
 from model_discovery.verification.tokenizers import train_bpe, word_tokenizer

@@ -14,9 +14,9 @@ from small_designs import sound
 from model_discovery.blocks import LanguageModel, UnitTree, get_seed_design
 from model_discovery.export import Story, export_folder, read_checkpoint
 from model_discovery.verification.blimp_sets import BLIMP_SETS
-from model_discovery.verification.child import score_rows
 from model_discovery.verification.evaluator import text_coder
 from model_discovery.verification.item_sets import PairSet, read_rows
+from model_discovery.verification.scoring import score_rows
 from model_discovery.verification.tokenizers import train_bpe
 
 pytest.importorskip("accelerate")

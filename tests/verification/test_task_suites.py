@@ -16,11 +16,11 @@ from tokenizers import Tokenizer
 from model_discovery.blocks import LanguageModel, get_seed_design
 from model_discovery.errors import UserError
 from model_discovery.verification import VerifyRequest, check_suites, get_recipe, name_suites
-from model_discovery.verification.child import score_rows
 from model_discovery.verification.core_tasks import CORE_TASKS
 from model_discovery.verification.encoding import Answer
 from model_discovery.verification.evaluator import Scored, TextCoder, score_suites, text_coder
 from model_discovery.verification.generation import generate_rows
+from model_discovery.verification.scoring import score_rows
 from model_discovery.verification.suite_data import (
     SUITE_DATA,
     is_suite_data,
