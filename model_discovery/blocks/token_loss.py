@@ -12,9 +12,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 IGNORED = -100
-AT_ONCE = (
-    1 << 22
-)  # logits, 16 MB, on a processor: fewer are slower, as each time all of the head is gone through
+# Logits, 16 MB, on a processor: fewer are slower, as each time all of the head is gone through.
+AT_ONCE = 1 << 22
 AT_ONCE_ON_CARD = 1 << 26
 
 
