@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -44,9 +45,12 @@ def sets(data: DataManifest) -> dict[str, ChoiceSet]:
     return {one.name: one for one in load_probes(data.folder, 128)}
 
 
+read_tokenizer = cache(load_tokenizer)
+
+
 def tokens(data: DataManifest, item: Choice) -> list[tuple[list[int], list[int]]]:
     """Context and ending of both sides, as lm-eval cuts them."""
-    tokenizer = load_tokenizer(data.tokenizer)
+    tokenizer = read_tokenizer(data.tokenizer)
     found = []
     for context in item.choices:
         before = tokenizer.encode(context, add_special_tokens=False).ids
