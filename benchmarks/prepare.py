@@ -61,15 +61,13 @@ def write_parquet(corpus: Path, folder: Path) -> Sequence[str]:
 
 def read(folder: Path) -> list[str]:
     """Documents as `prepare` reads them, with nothing done to them."""
-    from model_discovery.verification.held_out import read_pool
     from model_discovery.verification.hub import open_source
     from model_discovery.verification.sources import local_source
-    from model_discovery.verification.strands import Mixture, Strand
+    from model_discovery.verification.strands import Mixture, open_strands
 
     opened = open_source(local_source(folder))
-    with read_pool() as pool:
-        strands = [Strand(opened, part, list[str], pool) for part in opened.parts]
-        return [text for _, text in Mixture([strands], [1.0], len)]
+    with open_strands([opened], list[str]) as strands:
+        return [text for _, text in Mixture(strands, [1.0], len)]
 
 
 def encode(tokenizer: Any, documents: Sequence[str]) -> list[list[int]]:

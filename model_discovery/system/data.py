@@ -117,6 +117,7 @@ def _is_suite(name: str, data_dir: Path) -> bool:
 
 def _recipe(name: str, options: PrepareOptions) -> "tuple[Recipe, list[str]]":
     from model_discovery.blocks import get_scale
+    from model_discovery.config import Settings
     from model_discovery.verification.recipes import RECIPE_NAMES, get_recipe
     from model_discovery.verification.suite_data import SUITE_DATA
 
@@ -130,7 +131,13 @@ def _recipe(name: str, options: PrepareOptions) -> "tuple[Recipe, list[str]]":
             hint="to choose one, name the folder as a data set: data prepare FOLDER --tokenizer NAME",
         )
     if name not in RECIPE_NAMES and not any(mark in name for mark in "/.~") and not Path(name).exists():
-        raise unknown("data set", name, [*RECIPE_NAMES, *SUITE_DATA, "owner/name"])
+        from model_discovery.verification.task_index import installed_tasks
+
+        names = [*RECIPE_NAMES, *SUITE_DATA]
+        raise UserError(
+            unknown("data set", name, [*names, *installed_tasks(Settings().data_dir.resolve())]).message,
+            hint=f"known: {', '.join(names)}, a task of lm-eval, owner/name, ./FOLDER",
+        )
     scales = [get_scale(scale).name for scale in options.scales]
 
     def get(tokens: dict[str, int]) -> "Recipe":

@@ -19,7 +19,7 @@ from model_discovery.verification.packing import WORK, pack
 from model_discovery.verification.recipe import CorpusData, GrammarData, Recipe
 from model_discovery.verification.sources import HubData, local_source
 from model_discovery.verification.streams import open_stream, token_dtype, unigram_loss, write_stream
-from model_discovery.verification.tokenizers import SEPARATOR_ID
+from model_discovery.verification.tokenizers import SEPARATOR_ID, encoded
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -158,9 +158,9 @@ def _make_text(recipe: Recipe, data: CorpusData, scale: str, draft: Path) -> _Ma
         notes.append(f"near-duplicates of held-out documents: {sum(near)} left out of {len(near)}")
     return _Made(
         vocab_size=vocab_size,
-        train=write_stream(draft / "train.bin", _encoded(tokenizer, train), vocab_size, separator),
+        train=write_stream(draft / "train.bin", encoded(tokenizer, train), vocab_size, separator),
         held_out=write_stream(
-            draft / "held_out.bin", _encoded(tokenizer, corpus.held_out), vocab_size, separator
+            draft / "held_out.bin", encoded(tokenizer, corpus.held_out), vocab_size, separator
         ),
         held_out_bytes=sum(len(text.encode()) for text in corpus.held_out),
         notes=tuple(notes),
@@ -234,14 +234,6 @@ def _mixture_notes(sources: tuple[SourceCounts, ...], tokens: int | None) -> Ite
             )
         elif source.ended and tokens is not None:
             yield f"{source.name} has {source.tokens:,} tokens: a run of {tokens:,} goes over them again"
-
-
-def _encoded(tokenizer: "Tokenizer", texts: tuple[str, ...]) -> Iterator[list[int]]:
-    for first in range(0, len(texts), 256):
-        for encoding in tokenizer.encode_batch_fast(
-            list(texts[first : first + 256]), add_special_tokens=False
-        ):
-            yield encoding.ids
 
 
 def _finish(recipe: Recipe, scale: str, made: _Made, draft: Path) -> None:

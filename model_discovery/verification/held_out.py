@@ -1,16 +1,14 @@
 """Which documents of a mixture are held out: chosen by their contents, before a single one is trained on."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from model_discovery.errors import UserError
-from model_discovery.verification.hub import STRANDS, Opened
+from model_discovery.verification.hub import Opened
 from model_discovery.verification.sources import HubData
-from model_discovery.verification.strands import Mixture, Strand
+from model_discovery.verification.strands import Mixture, open_strands
+from model_discovery.verification.text_corpus import content_key
 
 SHARE = 0.05
 BYTES_PER_TOKEN = 4
@@ -34,11 +32,6 @@ class HeldOut(NamedTuple):
 
     source: int
     text: str
-
-
-def content_key(document: str) -> str:
-    """Of the words, whatever the white space between them."""
-    return hashlib.sha256(" ".join(document.split()).encode()).hexdigest()
 
 
 def choose_held_out(data: HubData, opened: Sequence[Opened], report: OnProgress) -> list[HeldOut]:
@@ -67,9 +60,8 @@ def choose_held_out(data: HubData, opened: Sequence[Opened], report: OnProgress)
 def _candidates(one: Opened, seen: set[str]) -> Iterator[tuple[str, str]]:
     """Documents whose key is small; of a source without any, the one with the smallest."""
     found, least = 0, ("", "")
-    with read_pool() as pool:
-        strands = [Strand(one, part, _with_keys, pool) for part in one.parts]
-        for _, (key, text) in Mixture([strands], [1.0], lambda item: len(item[1])):
+    with open_strands([one], _with_keys) as strands:
+        for _, (key, text) in Mixture(strands, [1.0], lambda item: len(item[1])):
             if int(key[:8], 16) < SHARE * 2**32:
                 found += 1
                 if key not in seen:
@@ -80,18 +72,6 @@ def _candidates(one: Opened, seen: set[str]) -> Iterator[tuple[str, str]]:
         raise UserError(f"The data set {one.source.name} has no text.", hint="choose another split or column")
     if not found and least[0] not in seen:
         yield least
-
-
-@contextmanager
-def read_pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads that read ahead; what they still hold at the end is dropped."""
-    pool = ThreadPoolExecutor(STRANDS)
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown(cancel_futures=True)
 
 
 def _with_keys(texts: list[str]) -> list[tuple[str, str]]:

@@ -81,9 +81,11 @@ def reading(source: Source) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise UserError(
-            f"The data set {source.name} has text that is not UTF-8 (byte {error.start} of a file).",
+            f"The data set {source.name} has text that is not UTF-8 (byte {error.start} of a file or row).",
             hint="convert its files to UTF-8",
         ) from error
+    except StopIteration as error:  # how `datasets` meets a JSONL file of no rows
+        raise _empty(source) from error
     except ImportError as error:
         raise UserError(f"The data set {source.name} cannot be read: {_first_line(error)}") from error
     except (
@@ -235,4 +237,4 @@ def _hush() -> None:
 
     datasets.disable_progress_bars()
     for name in ("datasets", "huggingface_hub", "fsspec"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are raised, too

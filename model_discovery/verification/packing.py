@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,16 +21,15 @@ from model_discovery.verification.held_out import (
     OnProgress,
     Progress,
     choose_held_out,
-    content_key,
-    read_pool,
 )
 from model_discovery.verification.hub import Opened, open_source
 from model_discovery.verification.manifest import TOKENIZER, SourceCounts
 from model_discovery.verification.near_duplicates import NearDuplicates
 from model_discovery.verification.sources import HubData
-from model_discovery.verification.strands import Mixture, Place, Strand
+from model_discovery.verification.strands import Mixture, Place, open_strands
 from model_discovery.verification.streams import token_dtype, write_stream
-from model_discovery.verification.tokenizers import BPE_SAMPLE_BYTES, load_tokenizer
+from model_discovery.verification.text_corpus import content_key
+from model_discovery.verification.tokenizers import BPE_SAMPLE_BYTES, encoded, load_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -112,7 +111,7 @@ def pack(
     tokenizer = load_tokenizer(draft / TOKENIZER, state.vocab_size)
     texts = [text for _, text in held_out]
     written = write_stream(
-        draft / "held_out.bin", _encoded(tokenizer, texts), state.vocab_size, state.separator_id
+        draft / "held_out.bin", encoded(tokenizer, texts), state.vocab_size, state.separator_id
     )
     ended = _write_training(state, opened, _treatment(tokenizer, texts), tokens, draft, report)
     return Packed(
@@ -154,8 +153,7 @@ def _begin(
 def _sample(opened: Sequence[Opened], held_out: frozenset[str]) -> Iterator[str]:
     """Training documents of all sources by their shares, as many as a tokenizer looks at."""
     seen = 0
-    with read_pool() as pool:
-        strands = [[Strand(one, part, list[str], pool) for part in one.parts] for one in opened]
+    with open_strands(opened, list[str]) as strands:
         for _, text in Mixture(strands, _weights(opened), len):
             if content_key(text) not in held_out:
                 yield text
@@ -173,7 +171,7 @@ def _treatment(tokenizer: "Tokenizer", held_out: Sequence[str]) -> Callable[[lis
         own = [content_key(text) in keys for text in texts]
         near = [hit and not same for hit, same in zip(index.matches(texts), own, strict=True)]
         kept = [not (same or hit) for same, hit in zip(own, near, strict=True)]
-        ids = _encoded(tokenizer, [text for text, keep in zip(texts, kept, strict=True) if keep])
+        ids = encoded(tokenizer, [text for text, keep in zip(texts, kept, strict=True) if keep])
         return [_Piece(next(ids) if keep else [], hit) for keep, hit in zip(kept, near, strict=True)]
 
     return treat
@@ -190,10 +188,9 @@ def _write_training(
     """Append documents until there are ``tokens``, or no more; the sources that ended."""
     dtype = np.dtype(token_dtype(state.vocab_size))
     separator = np.array([state.separator_id], dtype).tobytes()
-    with read_pool() as pool, (draft / "train.bin").open("r+b") as file:
+    with open_strands(opened, treat, state.places) as strands, (draft / "train.bin").open("r+b") as file:
         file.truncate(state.bytes)
         file.seek(state.bytes)
-        strands = _strands(opened, treat, pool, state.places)
         mixture = Mixture(
             strands, _weights(opened), lambda piece: len(piece.ids) + 1 if piece.ids else 0, state.sizes
         )
@@ -228,18 +225,6 @@ def _write_training(
         return mixture.ended
 
 
-def _strands(
-    opened: Sequence[Opened], treat: Callable[[list[str]], list[_Piece]], pool: Any, places: list[list[Place]]
-) -> list[list[Strand[_Piece]]]:
-    strands = []
-    for index, one in enumerate(opened):
-        known = places[index] if places else [None] * len(one.parts)
-        strands.append(
-            [Strand(one, part, treat, pool, place) for part, place in zip(one.parts, known, strict=True)]
-        )
-    return strands
-
-
 def _counts(
     state: _State, data: HubData, held_out: Sequence[HeldOut], ended: Sequence[int]
 ) -> tuple[SourceCounts, ...]:
@@ -261,11 +246,6 @@ def _counts(
         )
         for index, source in enumerate(data.sources)
     )
-
-
-def _encoded(tokenizer: "Tokenizer", texts: Sequence[str]) -> Iterator[list[int]]:
-    for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False):
-        yield encoding.ids
 
 
 def _weights(opened: Sequence[Opened]) -> list[float]:

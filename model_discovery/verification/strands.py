@@ -6,9 +6,10 @@ share, so the same sources give the same documents in the same order.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from model_discovery.verification.hub import Opened, check_text, reading
+from model_discovery.verification.hub import STRANDS, Opened, check_text, reading
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -76,16 +77,23 @@ class Strand(Generic[T]):
         self._taken += 1
         return self._items[self._taken - 1]
 
+    def close(self) -> None:
+        """Let its file go; nothing of it may be read any more."""
+        self._batches.close()
+
     def _read(self) -> tuple[Place, list[T]] | None:
         """The next batch and the place before it; runs in one thread at a time."""
         start: Place = {"rows": self._next_rows, "held": list(self._held)}
         with reading(self._source):
             table = next(self._batches, None)
+            values = (
+                [] if table is None else table.column(0).to_pylist()
+            )  # here JSON is found not to be UTF-8
         if table is None:
             documents = self._flush()
             return (start, self._treat(documents)) if documents else None
         self._next_rows = self._rows.state_dict()
-        texts = [check_text(self._source, value) for value in table.column(0).to_pylist()]
+        texts = [check_text(self._source, value) for value in values]
         documents = list(self._joined(texts)) if self._join else [text for text in texts if text.strip()]
         return start, self._treat(documents)
 
@@ -102,6 +110,32 @@ class Strand(Generic[T]):
         document = "\n".join(self._held).strip()
         self._held.clear()
         return [document] if document else []
+
+
+@contextmanager
+def open_strands(
+    opened: Sequence[Opened],
+    treat: Callable[[list[str]], list[T]],
+    places: Sequence[Sequence[Place | None]] = (),
+) -> Iterator[list[list[Strand[T]]]]:
+    """Strands of all sources, from ``places`` on where they are given.
+
+    At the end threads and files are closed, in this order: a parquet file that is still open when Python
+    stops can keep it from stopping.
+    """
+    pool = ThreadPoolExecutor(STRANDS)
+    strands: list[list[Strand[T]]] = []
+    try:
+        for index, one in enumerate(opened):
+            known = places[index] if places else [None] * len(one.parts)
+            strands.append([])
+            for part, place in zip(one.parts, known, strict=True):
+                strands[-1].append(Strand(one, part, treat, pool, place))
+        yield strands
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for strand in (strand for of_one in strands for strand in of_one):
+            strand.close()
 
 
 class Mixture(Generic[T]):

@@ -71,7 +71,7 @@ def is_suite_data(name: str, data_dir: Path | None = None) -> bool:
     if name in SUITE_DATA:
         return True
     if (path := Path(name).expanduser()).exists():
-        return path.suffix in YAML or any(path.rglob("*.yaml"))
+        return path.suffix in YAML or bool(index_folder(path))
     return name in installed_tasks(data_dir)
 
 
@@ -265,7 +265,3 @@ def missing_data(entries: Iterable[TaskEntry], data_dir: Path) -> list[str]:
 def _title(data: DataId) -> str:
     path, name, _ = data
     return f"{path} ({name})" if name else path
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -59,7 +59,7 @@ def read_corpus(path: Path, *, held_out_share: float = 0.05, text_field: str = "
     if len(documents) < FEWEST_DOCUMENTS:
         size = max(1, min(DOCUMENT, sum(map(len, documents)) // FEWEST_DOCUMENTS))
         documents = [piece for document in whole for piece in _cut(document, size, over=size)]
-    unique = {_content_key(document): document for document in reversed(documents)}
+    unique = {content_key(document): document for document in reversed(documents)}
     ordered = list(reversed(unique.items()))
     if len(ordered) < 2:
         raise UserError(
@@ -88,7 +88,8 @@ def _held_out_keys(documents: list[tuple[str, str]], share: float) -> frozenset[
     return frozenset(chosen)
 
 
-def _content_key(document: str) -> str:
+def content_key(document: str) -> str:
+    """Of the words, whatever the white space between them."""
     return hashlib.sha256(" ".join(document.split()).encode()).hexdigest()
 
 

@@ -4,7 +4,7 @@ Both are stored in the hub's ``tokenizer.json`` format. Id 0 is the separator th
 document.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,13 @@ def load_tokenizer(path: Path, vocab_size: int | None = None) -> "Tokenizer":
         )
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def encoded(tokenizer: "Tokenizer", texts: Sequence[str]) -> Iterator[list[int]]:
+    """Token ids of each text, without special tokens."""
+    for first in range(0, len(texts), 256):
+        part = list(texts[first : first + 256])
+        yield from (found.ids for found in tokenizer.encode_batch_fast(part, add_special_tokens=False))
 
 
 def entries(tokenizer: "Tokenizer") -> int:

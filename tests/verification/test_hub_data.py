@@ -201,3 +201,20 @@ def test_a_resumed_preparation_does_not_begin_anew(tmp_path: Path, shards: Path)
     prepare(recipe, "0.1M", tmp_path / "data", lambda progress: first.append(progress.doing))
     assert "tokenizer" not in first
     assert not any(doing.startswith("held-out") for doing in first)
+
+
+def test_files_are_closed_before_python_stops(shards: Path, tmp_path: Path) -> None:
+    """Half-read parquet files are otherwise closed by a Python that is half gone, which may never end."""
+    script = """
+import sys
+from pathlib import Path
+from model_discovery.verification.hub import open_source
+from model_discovery.verification.sources import local_source
+from model_discovery.verification.strands import Mixture, open_strands
+with open_strands([open_source(local_source(Path(sys.argv[1])))], list) as strands:
+    print(len(next(iter(Mixture(strands, [1.0], len)))[1]) > 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(shards)], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")

@@ -90,6 +90,10 @@ def bad_set(folder: Path, kind: str) -> Path:
         (folder / "a.jsonl.zst").write_bytes(zstandard.compress(content)[:-2000])
     elif kind == "latin1":
         (folder / "a.txt").write_bytes("d\xe9j\xe0 vu\n".encode("latin1") * 400)
+    elif kind == "latin1 JSONL":
+        (folder / "a.jsonl").write_bytes('{"text": "d\xe9j\xe0 vu"}\n'.encode("latin1") * 40)
+    elif kind == "no lines":
+        (folder / "a.jsonl").write_bytes(b"")
     elif kind == "not JSON":
         (folder / "a.jsonl").write_text('{"text": "fine"}\n{"text": \n')
     elif kind == "no data files":
@@ -114,18 +118,22 @@ def bad_set(folder: Path, kind: str) -> Path:
         ("broken gzip", "set cannot be read"),
         ("broken zstd", "set cannot be read"),
         ("latin1", "not UTF-8"),
+        ("latin1 JSONL", "not UTF-8"),
+        ("no lines", "set is empty"),
         ("not JSON", "set cannot be read"),
         ("no data files", "no files that"),
         ("two configs", "several configs.*one, two"),
         ("tiny", "training tokens; at 0.1M it needs more than 1024"),
     ],
 )
-def test_bad_data_sets_get_one_line(tmp_path: Path, kind: str, message: str) -> None:
+def test_bad_data_sets_get_one_line(
+    tmp_path: Path, kind: str, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = bad_set(tmp_path / "set", kind)
     with pytest.raises(UserError, match=message):
         prepare(get_recipe(str(folder)), "0.1M", tmp_path / "data")
     left = [path for path in (tmp_path / "data").iterdir() if path.is_dir() and not path.name.startswith(".")]
-    assert not left
+    assert not left and not caplog.records
 
 
 def test_unknown_parts_are_named(shards: Path, tmp_path: Path) -> None:
