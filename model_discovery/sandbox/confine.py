@@ -52,7 +52,7 @@ def confine(server: ServerSpec, call: CallSpec, channel_fd: int, output_fd: int,
     if landlock.abi():
         landlock.restrict(_paths(server, call), network=bool(call.connect))
     if seccomp.supported() and not call.connect:
-        seccomp.install(shared_memory=bool(server.devices))
+        seccomp.install(shared_memory=bool(server.devices), programs=call.programs)
 
 
 def close_network(server: ServerSpec) -> None:
@@ -70,8 +70,10 @@ def standing_walls() -> tuple[str, ...]:
 def _paths(server: ServerSpec, call: CallSpec) -> list[tuple[str, int]]:
     """What the child may open, with the rights on each."""
     own = _DRIVERS_STATE if server.devices else _OWN_ENTRY
-    reading = (*server.system, *server.readable, *call.readable, *own, *_MACHINE_STATE)
-    rules = [(path, landlock.READ) for path in reading]
+    reading = (*server.readable, *call.readable, *own, *_MACHINE_STATE)
+    system = landlock.RUN if call.programs else landlock.READ
+    rules = [(path, system) for path in server.system]
+    rules += [(path, landlock.READ) for path in reading]
     rules += [(path, landlock.DEVICE) for path in (*DEVICES, *server.devices)]
     return [*rules, (call.folder, landlock.WRITE)]
 

@@ -20,6 +20,7 @@ _TCP = 1 << 0 | 1 << 1  # bind, connect; nowhere
 _SCOPES = 1 << 0 | 1 << 1  # abstract sockets and signals, within the child only
 
 READ = _READ_FILE | _READ_DIR
+RUN = READ | _EXECUTE
 # Neither links nor special files: whoever reads the folder afterwards must not be led out of it.
 WRITE = READ | _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG | _REFER | _TRUNCATE
 DEVICE = _READ_FILE | _WRITE_FILE | _IOCTL_DEV

@@ -35,7 +35,7 @@ class Running:
     def __init__(self, pid: int, call: CallSpec, threads: int, output: int, report: int) -> None:
         self.pid = pid
         self.done = False
-        self._watch = Watch(pid, call.limits, call.folder, threads)
+        self._watch = Watch(pid, call.limits, call.folder, threads, programs=call.programs)
         self._folder = call.folder
         self._output_fd = output
         self._output_limit = call.limits.output_kb * 1024

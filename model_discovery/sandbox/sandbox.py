@@ -102,6 +102,7 @@ class Sandbox:
         on_event: Callable[[dict[str, Any]], None] | None = None,
         readable: Sequence[Path] = (),
         connect: str = "",
+        programs: bool = False,
     ) -> Outcome:
         """Run ``entry(request, channel)`` in a child and wait for its end.
 
@@ -122,6 +123,9 @@ class Sandbox:
         connect
             A function like an entry's, of ours: it runs before the entry, inside the walls for files, and
             opens the sockets that the entry may use. Needs ``network``.
+        programs
+            The child may start programs of the system, of Python and of its packages, a compiler for example.
+            For code that is known; the other walls stand around the programs too, and none outlives the call.
 
         Returns
         -------
@@ -130,7 +134,9 @@ class Sandbox:
         """
         if connect and not self._arrangement.network:
             raise UserError("A sandbox without a network connects nothing.", hint="Sandbox(network=True)")
-        conversation = self._converse(entry, request, folder, limits, readable, connect)
+        if connect and programs:
+            raise UserError("A call either opens connections or starts programs.")
+        conversation = self._converse(entry, request, folder, limits, readable, connect, programs)
         try:
             while (event := conversation.next_event()) is not None:
                 if on_event is not None:
@@ -192,6 +198,7 @@ class Sandbox:
         limits: Limits,
         readable: Sequence[Path],
         connect: str = "",
+        programs: bool = False,
     ) -> Conversation:
         call = CallSpec(
             entry=entry,
@@ -200,6 +207,7 @@ class Sandbox:
             limits=limits,
             token=os.urandom(TOKEN_BYTES).hex(),
             connect=connect,
+            programs=programs,
         )
         conversation = self._fork(call)
         try:

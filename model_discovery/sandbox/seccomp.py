@@ -26,6 +26,8 @@ _FIRST_UNKNOWN = (
 )
 # A thread as the C library makes it: with the memory, folder, open files and signals of its process.
 _THREAD = 0x00010000 | 0x0100 | 0x0200 | 0x0400 | 0x0800
+# Of a process: namespaces of its own, and the server as its parent.
+_APART = 0x7E020000 | 0x8000
 _SHARED_ANONYMOUS = 0x01 | 0x20  # memory that `madvise` hides from the resident size without giving it back
 _OPEN_TRUNCATE, _OPEN_ACCESS = 0x200, 0x3
 
@@ -227,13 +229,14 @@ def supported() -> bool:
     return False
 
 
-def install(*, shared_memory: bool, connected: bool = False) -> None:
+def install(*, shared_memory: bool, connected: bool = False, programs: bool = False) -> None:
     """Filter this process from now on, all its threads, for good.
 
-    `connected`: it goes on using the sockets it has. Needs ``no_new_privs``. Raises OSError.
+    `connected`: it goes on using the sockets it has. `programs`: it may start some, all of them
+    filtered. Needs ``no_new_privs``. Raises OSError.
     """
     machine = _MACHINES[platform.machine()]
-    program = build(machine, os.getpid(), shared_memory=shared_memory, connected=connected)
+    program = build(machine, os.getpid(), shared_memory=shared_memory, connected=connected, programs=programs)
     filters = (_Filter * len(program))(*(_Filter(*instruction) for instruction in program))
     pointer = ctypes.byref(_Program(len(program), filters))
     if not connected:
@@ -246,11 +249,17 @@ def install(*, shared_memory: bool, connected: bool = False) -> None:
 
 
 def build(
-    machine: Machine, pid: int, *, shared_memory: bool = False, connected: bool = False
+    machine: Machine,
+    pid: int,
+    *,
+    shared_memory: bool = False,
+    connected: bool = False,
+    programs: bool = False,
 ) -> list[Instruction]:
     """The filter for a process called `pid`.
 
     `shared_memory`: it may map some, as a GPU's driver does. `connected`: it may use the sockets it has.
+    `programs`: it may start processes and programs.
     """
     column = machine.column
     program: list[Instruction] = [
@@ -261,7 +270,8 @@ def build(
         (_JUMP_GREATER_EQUAL, 0, 1, _X32_BIT),
         _refuse(errno.EPERM),
     ]
-    for table, code in ((_PROCESSES, errno.ECHILD), (_NETWORK, errno.ENETDOWN), (_FORBIDDEN, errno.EPERM)):
+    processes = {} if programs else _PROCESSES
+    for table, code in ((processes, errno.ECHILD), (_NETWORK, errno.ENETDOWN), (_FORBIDDEN, errno.EPERM)):
         for name, numbers in table.items():
             body = [_refuse(code)]
             if connected and name in _TRAFFIC:
@@ -271,7 +281,8 @@ def build(
     program += [(_JUMP_GREATER_EQUAL, 0, 1, _FIRST_UNKNOWN), _refuse(errno.ENOSYS)]
     for numbers in _UNREADABLE.values():  # the C library then takes the older call
         program += _when(numbers[column], [_refuse(errno.ENOSYS)])
-    program += _when(_CLONE[column], _with_bits(0, _THREAD, _THREAD, errno.ECHILD, allowed=True))
+    bits, value = (_APART, 0) if programs else (_THREAD, _THREAD)
+    program += _when(_CLONE[column], _with_bits(0, bits, value, errno.ECHILD, allowed=True))
     if not shared_memory:
         bits = _SHARED_ANONYMOUS
         program += _when(_MMAP[column], _with_bits(3, bits, bits, errno.ENOMEM, allowed=False))

@@ -35,6 +35,7 @@ class CallSpec:
     limits: Limits
     token: str
     connect: str = ""
+    programs: bool = False
 
 
 @dataclass(frozen=True)

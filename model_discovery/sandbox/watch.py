@@ -29,12 +29,17 @@ class Watch:
         Where it may write; what lies there already is not counted.
     threads
         Threads it was told to use.
+    programs
+        Whether it may start processes; they then count together with it.
     """
 
-    def __init__(self, pid: int, limits: Limits, folder: str, threads: int) -> None:
+    def __init__(
+        self, pid: int, limits: Limits, folder: str, threads: int, *, programs: bool = False
+    ) -> None:
         self._pid = pid
         self._entry = str(pid)  # in /proc, of a thread that lives
         self._limits = limits
+        self._programs = programs
         self._folder = folder
         self._max_threads = max(MAX_THREADS, 4 * threads)
         self._memory_before = _memory(proc_sizes(os.getpid()))
@@ -58,18 +63,21 @@ class Watch:
         if "VmSize" not in sizes:  # its main thread has left, others may go on
             self._entry = _surviving_thread(self._pid)
             sizes = proc_sizes(self._entry)
-        limit = self._limits.memory_mb
-        if limit is not None and _memory(sizes) - self._memory_before > limit * MB:
-            return "memory", f"used more than {limit} MB of memory"
-        if sizes.get("Threads", 0) > self._max_threads:
-            return "fork", f"started more than {self._max_threads} threads"
-        if has_children(self._pid):
+        started = descendants(self._pid)
+        if started and not self._programs:
             return "fork", "started another process"
+        all_sizes = [sizes, *(proc_sizes(pid) for pid in started)]
+        limit = self._limits.memory_mb
+        if limit is not None and sum(map(_memory, all_sizes)) - self._memory_before > limit * MB:
+            return "memory", f"used more than {limit} MB of memory"
+        if sum(one.get("Threads", 0) for one in all_sizes) > self._max_threads:
+            return "fork", f"started more than {self._max_threads} threads"
         return None
 
     def _cpu_excess(self) -> Excess | None:
         limit = self._limits.cpu_seconds
-        if limit is not None and cpu_seconds(self._pid) > limit:
+        pids = [self._pid, *(descendants(self._pid) if self._programs else ())]
+        if limit is not None and sum(map(cpu_seconds, pids)) > limit:
             return "timeout", f"used more than {limit:g} s of processor time"
         return None
 
@@ -101,17 +109,18 @@ def _surviving_thread(pid: int) -> str:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of all threads so far; 0 once the process is gone."""
+    """Of all its threads and the processes it has collected so far; 0 once the process is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
+    return sum(int(field) for field in fields[11:15]) / _CLOCK_TICKS
 
 
-def has_children(pid: int) -> bool:
-    """Whether any thread of the process has a child process."""
-    return any(_children_of(pid, thread.name) for thread in listing(f"/proc/{pid}/task"))
+def descendants(pid: int) -> list[int]:
+    """The processes that any thread of the process started, and what those started."""
+    found = [child for thread in listing(f"/proc/{pid}/task") for child in _children_of(pid, thread.name)]
+    return found + [one for child in found for one in descendants(child)]
 
 
 def _children_of(pid: int, thread: str) -> list[int]:

@@ -50,10 +50,12 @@ def caller(sandbox: Sandbox) -> Call:
 
     assert sandbox.walls is not None  # the server is ready
 
-    def run(entry: str, limits: Limits = QUICK, **request: Any) -> Outcome:
+    def run(entry: str, limits: Limits = QUICK, programs: bool = False, **request: Any) -> Outcome:
         folder = sandbox.writable / f"call{next(_numbers)}"
         before = processes_of(sandbox.writable)
-        outcome = sandbox.call(f"sandbox_attacks.{entry}", request, folder=folder, limits=limits)
+        outcome = sandbox.call(
+            f"sandbox_attacks.{entry}", request, folder=folder, limits=limits, programs=programs
+        )
         after = sandbox.call("sandbox_attacks.endings:echo", {"a": 1}, folder=folder, limits=QUICK)
         assert after.status == "ok", f"after {entry}: {after}"
         assert after.cpu_seconds < 0.5, f"after {entry}: {after}"

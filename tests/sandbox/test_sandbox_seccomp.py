@@ -102,3 +102,14 @@ def test_a_gpu_driver_may_map_shared_memory():
     entry = seccomp._MACHINES["x86_64"]
     program = seccomp.build(entry, PID, shared_memory=True)
     assert decide(program, entry.audit_arch, NUMBERS["mmap"][0], (0, 4096, 3, 0x21)) == ALLOW
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_programs_start_processes_but_no_namespaces(machine):
+    entry = seccomp._MACHINES[machine]
+    program = seccomp.build(entry, PID, programs=True)
+    cases = [("execve", 0, ALLOW), ("clone", 17, ALLOW), ("clone", 0x4111, ALLOW), ("clone", THREAD, ALLOW)]
+    cases += [("clone", 0x10000000 | 17, errno.ECHILD), ("clone", 0x8000 | 17, errno.ECHILD)]
+    cases += [("socket", 2, errno.ENETDOWN), ("kill", 1, errno.EPERM), ("mount", 0, errno.EPERM)]
+    for name, argument, answer in cases:
+        assert decide(program, entry.audit_arch, NUMBERS[name][entry.column], (argument,)) == answer, name

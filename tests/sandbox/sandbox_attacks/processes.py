@@ -199,3 +199,47 @@ def swallow(request: dict, channel: object) -> dict:
 
 def identity(request: dict, channel: object) -> dict:
     return {"pid": os.getpid(), "server": os.getppid(), "python": sys.executable}
+
+
+def programs(request: dict, channel: object) -> dict:
+    """What a program says when it is started, and what a started one reaches."""
+    tries = {
+        "secret": f"cat {request['secret']}",
+        "write": f"touch {request['secret']}.new",
+        "mode": f"chmod 777 {request['secret']}",
+        "network": f"{sys.executable} -c 'import socket; socket.socket()'",
+        "namespaces": "unshare --user true",
+        "kill": f"kill -9 {request['caller']}",
+    }
+    said = subprocess.run(["/bin/echo", "started"], capture_output=True, text=True, check=True).stdout
+    codes = {name: subprocess.run(["/bin/sh", "-c", line]).returncode for name, line in tries.items()}
+    environment = subprocess.run(["/usr/bin/env"], capture_output=True, text=True, check=True).stdout
+    return {"said": said, "codes": codes, "environment": environment}
+
+
+def leave_programs(request: dict, channel: object) -> dict:
+    """One in the background, one in a session of its own, one whose parent has gone."""
+    subprocess.Popen(["/bin/sleep", "1000"])
+    subprocess.Popen(["/bin/sleep", "1000"], start_new_session=True)
+    if request.get("orphan"):
+        subprocess.run(["/bin/sh", "-c", "sleep 1000 &"])
+        time.sleep(5)
+    return {}
+
+
+def burn_in_a_program(request: dict, channel: object) -> dict:
+    code = {
+        "time": "while True: pass",
+        "memory": "a = [b'x' * (10**6 + i) for i in range(110)]; import time; time.sleep(30)",
+    }[request["what"]]
+    started = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
+    for process in started:
+        process.wait()
+    return {}
+
+
+def many_programs(request: dict, channel: object) -> dict:
+    for _ in range(200):
+        subprocess.Popen(["/bin/sleep", "1000"])
+    time.sleep(5)
+    return {}
