@@ -72,6 +72,15 @@ def seed_designs() -> Mapping[str, SeedDesign]:
     return MappingProxyType({design.name: design for design in map(_read_design, _files("seeds", ".yaml"))})
 
 
+def all_shipped(tree: UnitTree) -> bool:
+    """Whether every unit of a tree is one of the library's, to the letter of its source."""
+    library = seed_units()
+    return all(
+        unit.name in library and unit.model_copy(update={"origin": "seed"}) == library[unit.name]
+        for unit in tree.units.values()
+    )
+
+
 def get_seed_design(name: str) -> SeedDesign:
     """The seed design of that name; UserError with the nearest one where there is none."""
     designs = seed_designs()

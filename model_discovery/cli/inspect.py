@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -42,6 +42,13 @@ def verify(
     ] = None,
     recipe: RecipeName = None,
     corpus: Corpus = None,
+    compile_: Annotated[
+        Literal["auto", "on", "off"] | None,
+        typer.Option(
+            "--compile",
+            help="Compile blocks of the package's own units; auto: on a GPU. As the recipe says unless told.",
+        ),
+    ] = None,
     suite: Suites = None,
     blimp_dir: BlimpDir = None,
     workers: Workers = None,
@@ -62,7 +69,7 @@ def verify(
         refuse_several_processes("verify --reproduce")
         given = {
             "DESIGN": design, "--scale": scale, "--seeds": seeds, "--recipe": recipe, "--suite": suite,
-            "--blimp-dir": blimp_dir, "--workers": workers, "--track": track,
+            "--compile": compile_, "--blimp-dir": blimp_dir, "--workers": workers, "--track": track,
         }  # fmt: skip
         _reproduce(reproduce, given, corpus=corpus, campaign=campaign, db=db, as_json=as_json)
         return
@@ -81,6 +88,7 @@ def verify(
         db=db,
         progress=not as_json,
         track=track or "none",
+        compile_=compile_,
     )
     if not reports:  # a process of torchrun's that trained along; the first one speaks for all
         return

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from model_discovery.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError
 from model_discovery.system.designs import find_design, refuse_bad_sources
@@ -31,6 +31,7 @@ def verify(
     db: str,
     progress: bool,
     track: str = "none",
+    compile_: Literal["auto", "on", "off"] | None = None,
 ) -> "list[VerificationReport]":
     """Train and score one design with seeds ``0 … seeds - 1``; finished runs are not repeated.
 
@@ -61,6 +62,8 @@ def verify(
         )
     check_choice(track)
     found, recipe_ = get_scale(scale), get_recipe(recipe, corpus=corpus)
+    if compile_ is not None:
+        recipe_ = recipe_.model_copy(update={"compile": compile_})
     names, folders = name_suites(suites or (), blimp_dir)
     names = names or default_suites(recipe_, folders)
     check_suites(names, recipe=recipe_, folders=folders, data_dir=settings.data_dir)

@@ -1,8 +1,8 @@
 """The block as one compiled graph that all layers share, where that pays and works; else as it is.
 
 Compiling needs a C++ compiler, on a GPU also Triton's tools, and so processes of its own: where these may not
-be started, as in the sandbox, or something fails, training goes on uncompiled and says so. Compiled sums
-differ in their last bits.
+be started (in the sandbox: for units that are not shipped with this package), or something fails, training
+goes on uncompiled and says so. Compiled sums differ in their last bits.
 """
 
 import os
@@ -17,7 +17,10 @@ from model_discovery.verification.device import Precision, as_before, autocast, 
 from model_discovery.verification.streams import Batch
 
 Compile = Literal["auto", "on", "off"]
-REFUSED = "not compiled: a compiler is a program, and the sandbox lets none be started"
+REFUSED = (
+    "not compiled: a compiler is a program, which the sandbox lets be started only by one process that "
+    "trains units shipped with this package, unchanged"
+)
 _NOTE_LETTERS = 200
 
 

@@ -271,7 +271,7 @@ class DistributedRunner(Runner):
         host = _host_of_first(launch)
         store = TCPStore(host, 0, is_master=True, timeout=_READY, wait_for_workers=False)
         invitation = Invitation(
-            order=order,
+            order=order.model_copy(update={"programs": False}),
             host=host,
             port=store.port,
             limits=asdict(limits),

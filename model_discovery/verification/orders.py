@@ -32,7 +32,7 @@ class TrainOrder(_Frozen):
     memory_mb
         What a training on the CPU may take; without bound where None.
     programs
-        Whether programs may be started, as a compiler of blocks has to.
+        Whether programs may be started, as a compiler of blocks has to: for code that is known only.
     card, card_share
         The GPU to train on, as ``CUDA_VISIBLE_DEVICES`` names it (the first one that torch sees where none is
         named), and the share of its memory that may be taken.

@@ -35,6 +35,7 @@ _ROOM = 2
 _SECONDS_A_TOKEN, _A_PARAMETER, _A_WORD = 1.5e-5, 1.4e-10, 7e-9
 _SLACK = 6.0  # how many times slower a design or a machine may be
 _START_SECONDS = 30.0
+_COMPILE_SECONDS = 120.0  # of compilers, which count together with the training
 # Of the slowest GPUs that have bfloat16: operations a second that a training reaches, seconds a step takes at
 # least, and until the first one, with the trial of sizes and the compiler. Not measured.
 _CARD_OPERATIONS, _CARD_STEP, _CARD_START_SECONDS = 1e13, 0.1, 600.0
@@ -72,6 +73,7 @@ def training_limits(request: VerifyRequest, data: DataManifest, slot: Slot) -> L
         return Limits(wall_seconds=wall, cpu_seconds=2 * wall, memory_mb=request.memory_mb, file_mb=file_mb)
     if cpu is None:
         cpu = _START_SECONDS + _SLACK * seconds_expected(request.scale, data.vocab_size, tokens)
+        cpu += _COMPILE_SECONDS if request.recipe.compile == "on" else 0.0
     return Limits(
         wall_seconds=10 * cpu,
         cpu_seconds=cpu,
@@ -128,7 +130,12 @@ class Runner:
         self._written_mb = limits.file_mb
         for last in (False, True):
             outcome = self._sandbox.call(
-                f"{_CHILD}:train", request, folder=self._folder / "train", limits=limits, on_event=on_event
+                f"{_CHILD}:train",
+                request,
+                folder=self._folder / "train",
+                limits=limits,
+                on_event=on_event,
+                programs=order.programs,
             )
             self._count(outcome)
             self.peak_memory_mb = outcome.peak_memory_mb

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_discovery.blocks.seed_designs import all_shipped
 from model_discovery.engine import JobContext, card_devices
 from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.sandbox import Sandbox
@@ -145,6 +146,7 @@ def _train(
         probe_tokens=_probe_tokens(asked),
         rungs=asked.rungs,
         memory_mb=limits.memory_mb,
+        programs=_compiles(asked, context),
         **_card(context),
     )
     training = find_training(context.folder, order.identity)
@@ -213,6 +215,14 @@ def _sandbox(asked: VerifyRequest, context: JobContext) -> Sandbox:
         )
 
     return context.keep(f"verification sandbox {asked.sandbox} {root} {data}", start)
+
+
+def _compiles(asked: VerifyRequest, context: JobContext) -> bool:
+    """Whether a compiler may be started: where one is wanted, by code that is this package's own."""
+    wanted = asked.recipe.compile == "on" or (
+        asked.recipe.compile == "auto" and context.slot.card is not None
+    )
+    return wanted and all_shipped(asked.unit_tree)
 
 
 def _card(context: JobContext) -> dict[str, Any]:
