@@ -8,6 +8,7 @@ goes on uncompiled and says so. Compiled sums differ in their last bits.
 import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Literal
 
 import torch
@@ -49,7 +50,7 @@ def compile_blocks(model: nn.Module, batch: Batch, precision: Precision, cache: 
             with autocast(device, precision):
                 loss = model(put(batch.inputs, device), put(batch.labels, device)).loss
             loss.backward()
-    except (RuntimeError, OSError, AssertionError, ImportError) as error:  # dynamo's own are RuntimeErrors
+    except (RuntimeError, OSError, AssertionError, ImportError, SubprocessError) as error:
         for block in blocks:
             block._compiled_call_impl = None
         torch._dynamo.reset()

@@ -208,7 +208,8 @@ def hub_revision(source: Source, need: str = "") -> str:
         why = "HF_HUB_OFFLINE is set" if isinstance(error, OfflineModeIsEnabled) else _first_line(error)
         wanted = need or f"the data set {source.dataset}"
         raise UserError(
-            f"No network: {wanted} comes from huggingface.co, which is out of reach ({why}).",
+            f"No network: {wanted} comes from huggingface.co, which is out of reach ({why}); "
+            f"there is no folder {source.dataset} here either.",
             hint=f"prepare it where there is network and copy the folder; {MEANWHILE}",
         ) from error
     return str(info.sha)
