@@ -40,7 +40,7 @@ def test_a_limit_below_the_larger_heap_is_no_error() -> None:
 
 
 def run_with(room: int) -> tuple[int, int]:
-    """Page faults of the last block in a process with ``room`` bytes left (0: all), kilobytes in huge pages."""
+    """Page faults of the last block with ``room`` bytes left (0: all), and kilobytes in huge pages."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", CHILD, str(room)]
     run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)

@@ -214,6 +214,7 @@ def test_a_sandbox_that_cannot_start_is_no_result(
     """A really broken one: its server fails as it does where torch is missing."""
     broken = Resources()
     place = Place(tmp_path, broken, "broken")
+    (root / "data").mkdir(exist_ok=True)
     (tmp_path / "data").symlink_to(root / "data")
     with monkeypatch.context() as patch:
         patch.setattr(work, "PRELOAD", ("no_such_module",))
