@@ -16,7 +16,7 @@ from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.sandbox import Channel
 from model_discovery.seeds import derive
 from model_discovery.verification import trainer
-from model_discovery.verification.compiled import REFUSED, compile_blocks, wants_compile
+from model_discovery.verification.compiled import REFUSED, compile_blocks
 from model_discovery.verification.device import (
     choose_device,
     choose_precision,
@@ -114,7 +114,7 @@ def _start(order: TrainOrder, model: LanguageModel, first: Batch, group: Group) 
         return _Start(plan, flops, failure=TrainResult(failure.status, failure.error, Record()))
     size = group.least(fitting)
     plan = replace(plan, rungs=order.rungs, micro_rows=size)
-    if not wants_compile(recipe.compile, device):
+    if not recipe.compiles(on_gpu=device.type == "cuda"):
         return _Start(plan, flops)
     if not order.programs:
         return _Start(plan, flops, REFUSED)

@@ -9,7 +9,6 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from subprocess import SubprocessError
-from typing import Literal
 
 import torch
 from torch import nn
@@ -17,17 +16,11 @@ from torch import nn
 from model_discovery.verification.device import Precision, as_before, autocast, device_of, put
 from model_discovery.verification.streams import Batch
 
-Compile = Literal["auto", "on", "off"]
 REFUSED = (
     "not compiled: a compiler is a program, which the sandbox lets be started only by one process that "
     "trains units shipped with this package, unchanged"
 )
 _NOTE_LETTERS = 200
-
-
-def wants_compile(asked: Compile, device: torch.device) -> bool:
-    """``auto`` compiles on a GPU only: on a CPU it costs 6 to 10 s a design, more than short runs gain."""
-    return asked == "on" or (asked == "auto" and device.type == "cuda")
 
 
 def compile_blocks(model: nn.Module, batch: Batch, precision: Precision, cache: Path) -> str:

@@ -121,6 +121,10 @@ class Recipe(_Frozen):
         """Windows the held-out loss is averaged over."""
         return -(-self.eval_tokens // self.context)
 
+    def compiles(self, *, on_gpu: bool) -> bool:
+        """Whether to compile: on a CPU it costs 6 to 10 s a design, more than short runs gain."""
+        return self.compile == "on" or (self.compile == "auto" and on_gpu)
+
     def tokens_for(self, scale: str) -> int:
         """Training tokens at a scale; from the scale itself when the recipe names none."""
         tokens = self.tokens.get(scale) or get_scale(scale).tokens

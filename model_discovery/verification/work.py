@@ -219,9 +219,7 @@ def _sandbox(asked: VerifyRequest, context: JobContext) -> Sandbox:
 
 def _compiles(asked: VerifyRequest, context: JobContext) -> bool:
     """Whether a compiler may be started: where one is wanted, by code that is this package's own."""
-    wanted = asked.recipe.compile == "on" or (
-        asked.recipe.compile == "auto" and context.slot.card is not None
-    )
+    wanted = asked.recipe.compiles(on_gpu=context.slot.card is not None)
     return wanted and all_shipped(asked.unit_tree)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from model_discovery.blocks import LanguageModel, get_seed_design
 from model_discovery.verification import get_recipe
-from model_discovery.verification.compiled import compile_blocks, uncompiled, wants_compile
+from model_discovery.verification.compiled import compile_blocks, uncompiled
 from model_discovery.verification.streams import Batch
 
 
@@ -35,9 +35,9 @@ def graphs() -> int:
 
 
 def test_it_pays_on_a_gpu_only_unless_told() -> None:
-    cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    assert [wants_compile(asked, cpu) for asked in ("auto", "on", "off")] == [False, True, False]
-    assert [wants_compile(asked, cuda) for asked in ("auto", "on", "off")] == [True, True, False]
+    asked = [get_recipe("grammar").model_copy(update={"compile": value}) for value in ("auto", "on", "off")]
+    assert [recipe.compiles(on_gpu=False) for recipe in asked] == [False, True, False]
+    assert [recipe.compiles(on_gpu=True) for recipe in asked] == [True, True, False]
 
 
 def test_it_is_not_part_of_a_recipes_hash() -> None:
