@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from model_discovery.config.agents import AgentsConfig, Price, SpendingLimits
 from model_discovery.config.campaign import (
     BudgetConfig,
     CampaignConfig,
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
     from model_discovery.config.settings import Settings as Settings
 
 __all__ = [
+    "AgentsConfig",
     "BudgetConfig",
     "CampaignConfig",
     "DesignConfig",
     "LadderConfig",
     "OperatorMix",
+    "Price",
     "SandboxLevel",
     "Settings",
+    "SpendingLimits",
     "TrackerName",
     "load_config",
     "parse_config",

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from model_discovery.config.agents import AgentsConfig
+
 Share = Annotated[float, Field(ge=0)]
 SandboxLevel = Literal["auto", "plain", "namespaces"]
 TrackerName = Literal["none", "wandb", "tensorboard"]
@@ -82,6 +84,7 @@ class CampaignConfig(_Model):
     sandbox: SandboxLevel = "auto"
     track: TrackerName = "none"
     design: DesignConfig = DesignConfig()
+    agents: AgentsConfig = AgentsConfig()
     budget: BudgetConfig
     ladder: LadderConfig = LadderConfig()
 

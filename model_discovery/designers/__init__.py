@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from model_discovery.designers.external import Answer as Answer
     from model_discovery.designers.external import ExternalDesigner as ExternalDesigner
     from model_discovery.designers.genetic import propose as propose
+    from model_discovery.designers.knowledge import Knowledge as Knowledge
+    from model_discovery.designers.knowledge import Prediction as Prediction
     from model_discovery.designers.loop import make_design as make_design
     from model_discovery.designers.names import design_name as design_name
     from model_discovery.designers.requests import Attempt as Attempt
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from model_discovery.designers.requests import NothingNew as NothingNew
     from model_discovery.designers.requests import ParentDesign as ParentDesign
     from model_discovery.designers.requests import Proposal as Proposal
+    from model_discovery.designers.requests import Spending as Spending
     from model_discovery.designers.requests import read_request as read_request
     from model_discovery.designers.work import get_designer as get_designer
     from model_discovery.designers.work import run_design as run_design
@@ -28,6 +31,7 @@ _MODULES = {
     "genetic": ("propose",),
     "loop": ("make_design",),
     "names": ("design_name",),
+    "knowledge": ("Knowledge", "Prediction"),
     "requests": (
         "Attempt",
         "DesignLimits",
@@ -36,6 +40,7 @@ _MODULES = {
         "NothingNew",
         "ParentDesign",
         "Proposal",
+        "Spending",
         "read_request",
     ),
     "work": ("get_designer", "run_design"),

@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.checks.report import Finding
-from model_discovery.config import SandboxLevel
+from model_discovery.config import AgentsConfig, SandboxLevel
+from model_discovery.designers.knowledge import Knowledge, Prediction
 from model_discovery.errors import UserError, nearest
 
 Operator = Literal["scratch", "mutation", "crossover"]
@@ -31,7 +32,8 @@ class Proposal(_Data):
     """What a design is meant to be, in words.
 
     ``changes`` has one entry a change, ``path`` is the slot path of the first one (``""``: the root, or the
-    whole block), ``papers`` are the arXiv ids that the changes draw on.
+    whole block), ``papers`` are the arXiv ids that the changes draw on. What follows ``papers`` only
+    designers that argue have: an LLM's ``review`` is its words and ratings, by question.
     """
 
     title: str
@@ -40,6 +42,13 @@ class Proposal(_Data):
     operator: Operator
     path: str = ""
     papers: tuple[str, ...] = ()
+    motivation: str = ""
+    equations: str = ""
+    pseudo_code: str = ""
+    expected_effect: str = ""
+    prediction: Prediction | None = None
+    risks: tuple[str, ...] = ()
+    review: dict[str, Any] = {}
 
 
 class DesignLimits(_Data):
@@ -51,7 +60,11 @@ class DesignLimits(_Data):
 
 
 class DesignRequest(_Data):
-    """A request for one design. ``avoid`` holds the structure hashes that exist already."""
+    """A request for one design. ``avoid`` holds the structure hashes that exist already.
+
+    ``knowledge`` and ``agents`` are read by designers with language models. ``unfinished`` is a proposal of
+    an earlier session that passed its review and was not implemented: it is taken up instead of a new one.
+    """
 
     designer: str = "genetic"
     instruction: str = ""
@@ -61,6 +74,9 @@ class DesignRequest(_Data):
     limits: DesignLimits = DesignLimits()
     seed: int = 0
     avoid: tuple[str, ...] = ()
+    knowledge: Knowledge = Knowledge()
+    agents: AgentsConfig | None = None
+    unfinished: Proposal | None = None
 
 
 class Attempt(_Data):
@@ -71,8 +87,22 @@ class Attempt(_Data):
     findings: tuple[Finding, ...] = ()
 
 
+class Spending(_Data):
+    """What a session cost: tokens as providers count them; ``dollars`` None where no price is known."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    dollars: float | None = None
+
+
 class DesignOutcome(_Data):
-    """The answer to a request: a valid design, or the attempts that led to none. ``sizes`` is by scale."""
+    """The answer to a request: a valid design, or the attempts that led to none. ``sizes`` is by scale.
+
+    ``proposal`` may stand without a tree: it was accepted and could not be implemented. ``limit`` names the
+    limit that ended the session (``campaign dollars``), ``""`` when none did. ``trace`` is the journal's path
+    relative to the job's folder.
+    """
 
     status: Literal["valid", "abandoned"]
     proposal: Proposal | None = None
@@ -81,6 +111,10 @@ class DesignOutcome(_Data):
     sizes: dict[str, dict[str, int]] = {}
     attempts: tuple[Attempt, ...] = ()
     seconds: float = 0.0
+    spending: Spending | None = None
+    limit: str = ""
+    why: str = ""
+    trace: str = ""
 
 
 def read_request(data: Any) -> DesignRequest:

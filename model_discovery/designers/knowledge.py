@@ -1,0 +1,100 @@
+"""What a campaign has measured, as a designer is told it; and what a proposal predicts."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Verdict = Literal["right", "wrong", "open"]
+Relation = Literal["parent", "ancestor", "sibling", "baseline", "best"]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Prediction(_Data):
+    """What should be measured if a proposal is right, so that it can turn out wrong.
+
+    ``metric`` is ``loss`` (held-out nats per token) or the name of a suite; ``against`` whose result it is
+    compared with; ``amount`` the least difference that counts, 0 for any; ``scale`` where, the first one run
+    unless told.
+    """
+
+    metric: str = "loss"
+    direction: Literal["lower", "higher"] = "lower"
+    against: Literal["parent", "best_baseline"] = "parent"
+    amount: float = 0.0
+    scale: str = ""
+    because: str = ""
+
+
+class ScaleResult(_Data):
+    """What a design reached at a scale. ``gain``: standard errors better than the best human design there.
+
+    ``scores`` are ``(value, standard error)`` by suite. ``over_parent`` is like ``gain``, over the parent.
+    """
+
+    scale: str
+    seeds: int
+    loss: float
+    stderr: float
+    gain: float | None = None
+    over_parent: float | None = None
+    scores: dict[str, tuple[float, float]] = {}
+
+
+class KnownDesign(_Data):
+    """A design that matters for a request, and how it did. Without ``results``, ``status`` says why."""
+
+    name: str
+    relation: Relation
+    origin: str
+    operator: str | None = None
+    parents: tuple[str, ...] = ()
+    structure_hash: str = ""
+    title: str = ""
+    summary: str = ""
+    units: tuple[str, ...] = ()
+    status: str = ""
+    results: tuple[ScaleResult, ...] = ()
+    verdict: Verdict | None = None
+
+
+class UnitStatistic(_Data):
+    """What a unit did in the slots of a role: mean difference of loss to the designs without it, in nats.
+
+    Negative is better. ``designs`` are the designs behind it.
+    """
+
+    unit: str
+    role: str
+    effect: float
+    stderr: float
+    designs: int
+
+
+class Idea(_Data):
+    """A line of the idea ledger: what was claimed, what was predicted, what came of it."""
+
+    design: str
+    claim: str
+    prediction: str
+    verdict: Verdict
+    evidence: str = ""
+
+
+class FailedIdea(_Data):
+    """A proposal that never became a design, and why."""
+
+    title: str
+    abstract: str = ""
+    reason: str
+
+
+class Knowledge(_Data):
+    """Everything a campaign tells a designer. Empty for a designer outside a campaign."""
+
+    designs: tuple[KnownDesign, ...] = ()
+    unit_statistics: tuple[UnitStatistic, ...] = ()
+    ideas: tuple[Idea, ...] = ()
+    failed: tuple[FailedIdea, ...] = ()
