@@ -4,12 +4,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from model_discovery.library.cards import Card as Card
+    from model_discovery.library.cards import load_cards as load_cards
     from model_discovery.library.types import Hit as Hit
     from model_discovery.library.types import Paper as Paper
     from model_discovery.library.types import Passage as Passage
     from model_discovery.library.types import Source as Source
 
 _MODULES = {
+    "cards": ("Card", "load_cards"),
     "types": ("Hit", "Paper", "Passage", "Source"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
