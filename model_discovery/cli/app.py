@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from model_discovery.cli import baselines, blocks, data, design, discover, inspect, plot, tree
+from model_discovery.cli import baselines, blocks, data, design, discover, inspect, library, plot, tree
 from model_discovery.cli.together import refuse_several_processes
 
 app = typer.Typer(
@@ -46,3 +46,4 @@ app.add_typer(design.app, name="design")
 app.add_typer(baselines.app, name="baselines")
 app.add_typer(plot.app, name="plot")
 app.add_typer(data.app, name="data")
+app.add_typer(library.app, name="library")

@@ -17,6 +17,12 @@ class Settings(BaseSettings):
         Run folders: checkpoints, reports, curves (``CKPT_DIR``).
     track_dir
         Runs as a tracker shows them (``TRACK_DIR``).
+    library_dir
+        Papers of one's own, the index, answers of paper services (``LIBRARY_DIR``).
+    library_embedder
+        What the index is made with (``LIBRARY_EMBEDDER``).
+    s2_api_url, arxiv_api_url
+        Where Semantic Scholar and arXiv answer, or a mirror of them.
     """
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
@@ -24,6 +30,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     ckpt_dir: Path = Path("checkpoints")
     track_dir: Path = Path("tracking")
+    library_dir: Path = Path("paper_library")
+    library_embedder: str = "lexical-svd"
+    s2_api_url: str = "https://api.semanticscholar.org"
+    arxiv_api_url: str = "https://export.arxiv.org"
     openai_api_key: SecretStr | None = Field(None, description="for LLM designers")
     anthropic_api_key: SecretStr | None = Field(None, description="for LLM designers")
     hf_token: SecretStr | None = Field(None, description="for export --push")

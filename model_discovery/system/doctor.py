@@ -87,7 +87,7 @@ def _keys() -> list[Fact]:
         "openai_api_key": "LLM designers, in a later version",
         "anthropic_api_key": "LLM designers, in a later version",
         "hf_token": "export --push",
-        "s2_api_key": "Semantic Scholar, in a later version",
+        "s2_api_key": "Semantic Scholar: more searches a minute",
     }
     return [
         Fact(name.upper(), "set", True)
@@ -137,6 +137,7 @@ def _folders() -> list[Fact]:
         ("DATA_DIR", settings.data_dir),
         ("CKPT_DIR", settings.ckpt_dir),
         ("TRACK_DIR", settings.track_dir),
+        ("LIBRARY_DIR", settings.library_dir),
     ):
         held = sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
         existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())

@@ -1,0 +1,177 @@
+"""The paper library as people use it: search, look, export."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_discovery.errors import EXIT_FAILED, UserError, unknown
+from model_discovery.system.progress import make_console, program
+from model_discovery.system.views import Facts
+
+if TYPE_CHECKING:
+    from model_discovery.library import Paper, PaperLibrary, Source
+
+_SOURCES: "tuple[Source, ...]" = ("cards", "papers")
+_SHOWN = 280  # characters of a passage in a list of hits
+
+
+def open_library() -> "PaperLibrary":
+    """The library in this machine's folder, made where there is none."""
+    from model_discovery.config import Settings
+    from model_discovery.library import PaperLibrary
+
+    settings = Settings()
+    return PaperLibrary.open(settings.library_dir, embedder=settings.library_embedder)
+
+
+def search(query: str, k: int, sources: Sequence[str] = (), *, online: bool = False) -> Facts:
+    """``hits`` of a query, best first, and ``notes`` on services that did not answer."""
+    if not query.strip():
+        raise UserError("The query is empty.", hint='for example: library search "gated linear attention"')
+    hits = open_library().search(query, k, _sources(sources))
+    return {"query": query, "hits": [hit.model_dump() for hit in hits], "notes": []}
+
+
+def print_hits(facts: Facts) -> None:
+    """Title, where it stands, the passage; notes last."""
+    console = make_console()
+    for hit in facts["hits"]:
+        paper = hit["paper"]
+        console.print(f"[bold]{_escape(paper['title'])}[/bold]", soft_wrap=True)
+        place = [hit["section"], f"page {hit['page']}" if hit["page"] else ""]
+        about = [_authors(paper), str(paper["year"] or ""), hit["source"], ", ".join(filter(None, place))]
+        console.print(f"  {' · '.join(filter(None, about))}", markup=False, soft_wrap=True)
+        console.print(f"  {_brief(hit['passage'])}", markup=False, soft_wrap=True)
+        console.print(f"  {program()} library show {paper['id']}", markup=False, soft_wrap=True, style="dim")
+    if not facts["hits"]:
+        console.print("nothing found", markup=False)
+    for note in facts["notes"]:
+        console.print(note, markup=False, soft_wrap=True)
+
+
+def describe(name: str) -> Facts:
+    """A paper by its id, arXiv id or DOI: its record, passages, links, and the papers that build on it."""
+    library = open_library()
+    papers = library.papers()
+    wanted = name.strip().lower()
+    found = [
+        paper
+        for paper in papers
+        if wanted in {each.lower() for each in (paper.id, paper.arxiv, paper.doi, paper.s2) if each}
+    ]
+    found = found or [paper for paper in papers if len(wanted) >= 12 and paper.id.startswith(wanted)]
+    if not found:
+        raise unknown("paper", name, [paper.id for paper in papers])
+    paper = found[0]
+    return {
+        "paper": paper.model_dump(),
+        "links": links(paper),
+        "built_upon_by": [each.id for each in papers if paper.id in each.builds_on],
+        "passages": [passage.model_dump() for passage in library.passages(paper.id)],
+    }
+
+
+def links(paper: "Paper") -> list[str]:
+    """Where a paper is found on the web."""
+    return [
+        prefix + name
+        for prefix, name in (
+            ("https://arxiv.org/abs/", paper.arxiv),
+            ("https://doi.org/", paper.doi),
+            ("https://www.semanticscholar.org/paper/", paper.s2),
+        )
+        if name
+    ]
+
+
+def print_paper(facts: Facts) -> None:
+    """The record, then section by section."""
+    console = make_console()
+    paper = facts["paper"]
+    console.print(f"[bold]{_escape(paper['title'])}[/bold]", soft_wrap=True)
+    rows = {
+        "id": paper["id"],
+        "authors": ", ".join(paper["authors"]),
+        "published": " ".join(filter(None, (paper["venue"], str(paper["year"] or "")))),
+        "links": " ".join(facts["links"]),
+        "tags": ", ".join(paper["tags"]),
+        "builds on": ", ".join(paper["builds_on"]),
+        "built upon by": ", ".join(facts["built_upon_by"]),
+        "implemented by": ", ".join(paper["implemented_by"]),
+    }
+    for name, value in rows.items():
+        if value:
+            console.print(f"  {name}: {value}", markup=False, soft_wrap=True)
+    section = None
+    for passage in facts["passages"]:
+        if passage["section"] != section:
+            section = passage["section"]
+            page = f" (page {passage['page']})" if passage["page"] else ""
+            console.print(f"\n[bold]{_escape(section)}[/bold]{page}", soft_wrap=True)
+        console.print(passage["text"], markup=False, soft_wrap=True)
+
+
+def stats() -> Facts:
+    """What the library holds."""
+    facts: Facts = open_library().stats().model_dump()
+    return facts
+
+
+def print_stats(facts: Facts) -> None:
+    """A line for each fact."""
+    console = make_console()
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{count:,} {kind}" for kind, count in value.items())
+        console.print(f"{name.replace('_', ' ')}: {value}", markup=False, soft_wrap=True)
+
+
+def export(path: Path, sources: Sequence[str] = ()) -> str:
+    """Write papers to a ``.jsonl`` or ``.bib`` file; returns a line about it."""
+    if path.suffix not in (".jsonl", ".bib"):
+        raise UserError(f"{path} is neither .jsonl nor .bib.", hint="the ending says what is written")
+    wanted = _sources(sources)
+    library = open_library()
+    papers = [paper for paper in library.papers() if paper.source in wanted]
+    if path.suffix == ".bib":
+        from model_discovery.library.bibtex import write_bibtex
+
+        text = write_bibtex(papers)
+    else:
+        text = "".join(_json_lines(library, papers))
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"Cannot write {path}: {error.strerror}.", exit_code=EXIT_FAILED) from None
+    return f"{len(papers):,} papers in {path}"
+
+
+def _json_lines(library: "PaperLibrary", papers: "Iterable[Paper]") -> Iterator[str]:
+    from model_discovery.strict_json import dump_json
+
+    for paper in papers:
+        passages = [passage.model_dump() for passage in library.passages(paper.id)]
+        yield dump_json({"paper": paper.model_dump(mode="json"), "passages": passages}) + "\n"
+
+
+def _sources(names: Sequence[str]) -> "tuple[Source, ...]":
+    for name in names:
+        if name not in _SOURCES:
+            raise unknown("source", name, _SOURCES)
+    return tuple(source for source in _SOURCES if not names or source in names)
+
+
+def _authors(paper: Mapping[str, Any]) -> str:
+    names = paper["authors"]
+    return f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
+
+
+def _brief(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN].rsplit(' ', 1)[0]} …"
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
