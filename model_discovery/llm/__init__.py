@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     from model_discovery.llm.journal import Journal as Journal
     from model_discovery.llm.journal import JournalMismatch as JournalMismatch
     from model_discovery.llm.journal import read_journal as read_journal
+    from model_discovery.llm.ledger import Bound as Bound
+    from model_discovery.llm.ledger import CallFacts as CallFacts
+    from model_discovery.llm.ledger import Ledger as Ledger
+    from model_discovery.llm.ledger import LedgerRow as LedgerRow
+    from model_discovery.llm.ledger import Reservation as Reservation
     from model_discovery.llm.types import BadReply as BadReply
     from model_discovery.llm.types import LimitReached as LimitReached
     from model_discovery.llm.types import Message as Message
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "journal": ("Event", "Journal", "JournalMismatch", "read_journal"),
+    "ledger": ("Bound", "CallFacts", "Ledger", "LedgerRow", "Reservation"),
     "types": ("BadReply", "LimitReached", "Message", "ModelSettings", "ModelUnavailable", "Reply", "Usage"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -97,15 +97,21 @@ class LimitReached(UserError):
     Parameters
     ----------
     scope
-        Whose limit: ``call``, ``session`` or ``campaign``.
+        Whose limit: ``call``, ``role``, ``session`` or ``campaign``.
     what
         ``dollars``, ``tokens``, ``calls`` or ``minutes``.
+    limit, used
+        The limit, and what counted against it: spent or reserved.
     """
 
-    def __init__(self, message: str, *, scope: str, what: str, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, scope: str, what: str, limit: float = 0.0, used: float = 0.0, hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.scope = scope
         self.what = what
+        self.limit = limit
+        self.used = used
 
 
 class BadReply(Exception):
