@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 Flow = Literal["units", "direct"]
+LLM_DESIGNERS = ("agentic",)
+"""Designers that ask a model, and so need one."""
+
 Rating = Annotated[float, Field(ge=0, le=5)]
 
 

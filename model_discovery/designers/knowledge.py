@@ -61,9 +61,9 @@ class KnownDesign(_Data):
 
 
 class UnitStatistic(_Data):
-    """What a unit did in the slots of a role: mean difference of loss to the designs without it, in nats.
+    """What a unit did in the slots of a role: difference of loss at ``scale`` to designs without it, in nats.
 
-    Negative is better. ``designs`` are the designs behind it.
+    Negative is better; what else differs between these designs is taken into account. ``designs`` have it.
     """
 
     unit: str
@@ -71,6 +71,7 @@ class UnitStatistic(_Data):
     effect: float
     stderr: float
     designs: int
+    scale: str = ""
 
 
 class Idea(_Data):

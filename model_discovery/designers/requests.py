@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.checks.report import Finding
 from model_discovery.config import AgentsConfig, SandboxLevel
-from model_discovery.designers.knowledge import Knowledge, Prediction
+from model_discovery.designers.knowledge import FailedIdea, Knowledge, Prediction
 from model_discovery.errors import UserError, nearest
 
 Operator = Literal["scratch", "mutation", "crossover"]
@@ -100,8 +100,8 @@ class DesignOutcome(_Data):
     """The answer to a request: a valid design, or the attempts that led to none. ``sizes`` is by scale.
 
     ``proposal`` may stand without a tree: it was accepted and could not be implemented. ``limit`` names the
-    limit that ended the session (``campaign dollars``), ``""`` when none did. ``trace`` is the journal's path
-    relative to the job's folder.
+    limit that ended the session (``campaign dollars``), ``""`` when none did. ``rejected`` are ideas that did
+    not pass their review. ``trace`` is the journal's path relative to the job's folder.
     """
 
     status: Literal["valid", "abandoned"]
@@ -114,6 +114,7 @@ class DesignOutcome(_Data):
     spending: Spending | None = None
     limit: str = ""
     why: str = ""
+    rejected: tuple[FailedIdea, ...] = ()
     trace: str = ""
 
 

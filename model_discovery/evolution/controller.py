@@ -305,22 +305,28 @@ class Controller:
 
     def _apply_design(self, pending: Pending, step: DesignStep, job: JobRow) -> None:
         new = recording.new_design(self.state, step, job, pending.result, pending.error)
+        session = recording.session_of(step, new, pending.result)
+        data: dict[str, Any] = {
+            "job": job.number, "operator": step.operator, "designer": step.designer,
+            "session": session.to_json(),
+        }  # fmt: skip
         if isinstance(new, recording.Fruitless):
-            data = {"job": job.number, "operator": step.operator, "why": new.why, "failures": new.failures}
+            data |= {"why": new.why, "failures": new.failures}
             self.tree.apply_job(job.id, event=("fruitless", data))
-            self.state.settle_design(fruitful=False)
+            resume.settle_session(self.state, step, job.number, session)
             self._tell("fruitless", data)
             return
         design = recording.remember(new, 0, self.state)
-        data = {
-            "job": job.number, "design": new.name, "operator": new.operator, "family": design.family,
-            "parents": [name for name, _ in new.parents],
+        prediction = design.prediction and design.prediction.model_dump(mode="json")
+        data |= {
+            "design": new.name, "family": design.family, "parents": [name for name, _ in new.parents],
+            "title": design.title, "prediction": prediction,
         }  # fmt: skip
         applied = self.tree.apply_job(job.id, design=new, event=("designed", data))
         assert applied.design_id is not None
         design.id = applied.design_id
         self._requests.keep(design.id, UnitTree.model_validate(new.unit_tree))
-        self.state.settle_design(fruitful=True)
+        resume.settle_session(self.state, step, job.number, session)
         self.state.add_design(design)
         self._tell("designed", data)
 
@@ -378,6 +384,8 @@ def why_finished(state: CampaignState) -> str:
     designs = f"{state.budgets.designs.used} of {state.budgets.designs.limit} designs"
     if state.patience_lost:
         return f"patience: {state.since_best} designs without a better one ({designs}, runs {spent})"
+    if state.sessions.limit and not state.designers_left:
+        return f"LLM budget spent ({state.sessions.limit}): {designs}, runs {spent}"
     if state.budgets.fruitless.left <= 0:
         return (
             f"fruitless: {state.budgets.fruitless.used} attempts brought no design ({designs}, runs {spent})"

@@ -43,7 +43,8 @@ class Openings:
         """A design is worth asking for: the budget has it, and a first run will be left for it."""
         state = self.state
         unrun = len(state.waiting) + state.budgets.designs.reserved
-        return state.budgets.may_design() and not state.patience_lost and state.budgets.runs[0].left > unrun
+        wanted = state.budgets.may_design() and bool(state.designers_left) and not state.patience_lost
+        return wanted and state.budgets.runs[0].left > unrun
 
     @property
     def first_runs(self) -> list[int]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from model_discovery.config.agents import LLM_DESIGNERS
 from model_discovery.evolution.openings import Openings
 from model_discovery.evolution.operators import PARENTS, enabled_operators, next_by_quota
 from model_discovery.evolution.owed import owed_run
@@ -21,11 +22,15 @@ from model_discovery.seeds import derive
 
 @dataclass(frozen=True)
 class DesignStep:
-    """Ask ``designer`` for a design by ``operator`` from these parents (indices)."""
+    """Ask ``designer`` for a design by ``operator`` from these parents (indices).
+
+    ``unfinished`` is the number of the job whose proposal, accepted and not implemented, is taken up again.
+    """
 
     operator: str
     designer: str
     parents: tuple[int, ...]
+    unfinished: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,10 +100,13 @@ def _verify(state: CampaignState, selector: Selector, runs: Runs, rng: np.random
 
 
 def _design(state: CampaignState, selector: Selector, rng: np.random.Generator) -> Decision:
+    designer = next_by_quota(state.designers_left, state.designers)
+    if designer in LLM_DESIGNERS and (held := state.sessions.waiting()) is not None:
+        step = DesignStep(held.operator, designer, held.parents, held.job)
+        return Decision(step, f"session {held.failed + 1} of a proposal that passed its review")
     pool = state.parents_pool()
     shares = enabled_operators(state.config.design, designs=len(state.designs), parents=len(pool))
     operator = next_by_quota(shares, state.operators)
-    designer = next_by_quota(state.config.designers, state.designers)
     if not (wanted := PARENTS[operator]):
         return Decision(DesignStep(operator, designer, ()), "operator due by quota; no parent")
     choice = selector.parents(state.view, pool, wanted, rng)

@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from model_discovery.blocks.unit_tree import UnitTree
+from model_discovery.config.agents import LLM_DESIGNERS
 from model_discovery.design_tree import JobRow, NewDesign, NewVerification, VerificationRow
 from model_discovery.design_tree.rows import Origin
+from model_discovery.designers.knowledge import FailedIdea, Prediction
 from model_discovery.designers.names import design_name
+from model_discovery.designers.requests import Proposal
 from model_discovery.evolution.policy import DesignStep
+from model_discovery.evolution.sessions import Session
 from model_discovery.evolution.state import CampaignState, Design, Estimate, Run
 
 Json = Mapping[str, Any]
+
+_ERROR_LETTERS = 200
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,14 @@ def run_of(row: NewVerification | VerificationRow, scale: int) -> Run:
         bits_per_byte=_estimate(row.losses.get("bits_per_byte")), scores=scores,
         parameters=size.get("total"), non_embedding=size.get("non_embedding"), tokens=row.cost.get("tokens"),
         held_out_curve=tuple((int(tokens), float(loss)) for tokens, loss in curve),
+        error=_one_line(row.error),
     )  # fmt: skip
+
+
+def _one_line(error: str) -> str:
+    """The first line of an error, the same before and after it was stored."""
+    first = next(iter(error.strip().splitlines()), "")
+    return "".join(letter if letter.isprintable() else "?" for letter in first)[:_ERROR_LETTERS]
 
 
 def _estimate(measure: Json | None) -> Estimate | None:
@@ -92,7 +105,7 @@ def new_design(
         return Fruitless(error or "no result", {})
     failures = _failures(result.get("attempts") or ())
     if result["status"] != "valid" or not result.get("unit_tree"):
-        return Fruitless("no valid design after all attempts", failures)
+        return Fruitless(str(result.get("why") or "no valid design after all attempts"), failures)
     tree = UnitTree.model_validate(result["unit_tree"])
     if tree.structure_hash in state.hashes:
         twin = state.designs[state.hashes[tree.structure_hash]].name
@@ -110,10 +123,34 @@ def new_design(
 
 def remember(new: NewDesign, design_id: int, state: CampaignState) -> Design:
     """What the loop keeps of a design that entered the tree."""
+    title, prediction = claim_of(new.proposal or {})
     return Design(
         id=design_id, name=new.name, origin=new.origin, operator=new.operator,
         structure_hash=new.structure_hash or "", parents=tuple(state.index[name] for name, _ in new.parents),
-        family=family_of(new.unit_tree or {}),
+        family=family_of(new.unit_tree or {}), title=title, prediction=prediction,
+    )  # fmt: skip
+
+
+def claim_of(words: Json) -> tuple[str, Prediction | None]:
+    """Title and prediction, from a proposal or from the event that goes with a new design."""
+    prediction = words.get("prediction")
+    return str(words.get("title") or ""), prediction and Prediction.model_validate(prediction)
+
+
+def session_of(step: DesignStep, made: NewDesign | Fruitless, result: Json | None) -> Session:
+    """What a design job left besides its design."""
+    fruitful, found = isinstance(made, NewDesign), result or {}
+    reason = made.why if isinstance(made, Fruitless) else ""
+    rejected = [FailedIdea.model_validate(idea) for idea in found.get("rejected") or ()]
+    words = found.get("proposal")
+    proposal = Proposal.model_validate(words) if words and step.designer in LLM_DESIGNERS else None
+    if proposal is not None and not fruitful and found.get("unit_tree"):  # implemented, as something known
+        rejected.append(FailedIdea(title=proposal.title, abstract=proposal.summary, reason=reason))
+        proposal = None
+    return Session(
+        designer=step.designer, fruitful=fruitful, attempts=len(found.get("attempts") or ()),
+        spending=found.get("spending"), limit=str(found.get("limit") or ""), reason=reason,
+        proposal=None if fruitful else proposal, rejected=tuple(rejected),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from model_discovery.config import CampaignConfig
 from model_discovery.evolution.landscape import Genes
 from model_discovery.evolution.policy import DesignStep, RunStep, decide
 from model_discovery.evolution.selectors import get_selector
+from model_discovery.evolution.sessions import Session
 from model_discovery.evolution.simulator import WORLD, World, draw
 from model_discovery.evolution.state import CampaignState, Design, Estimate, Run
 
@@ -77,7 +78,8 @@ class Rehearsal:
             return
         rng = self._draw("design", number)
         genes = self._new_genes(tuple(self.genes[parent] for parent in step.parents), rng)
-        self.state.settle_design(fruitful=genes is not None)
+        session = Session(designer=step.designer, fruitful=genes is not None)
+        self.state.settle_design(session, job=number, operator=step.operator, parents=step.parents)
         if genes is not None:
             self._enter(f"design_{number}", "genetic", step.operator, step.parents, genes)
 

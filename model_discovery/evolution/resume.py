@@ -22,8 +22,10 @@ from model_discovery.design_tree import (
 )
 from model_discovery.design_tree.rows import JobState
 from model_discovery.errors import UserError
+from model_discovery.evolution import recording
 from model_discovery.evolution.policy import DesignStep, RunStep
 from model_discovery.evolution.recording import family_of, run_of
+from model_discovery.evolution.sessions import Session
 from model_discovery.evolution.state import CampaignState, Design
 
 ADDED = "added"
@@ -55,6 +57,7 @@ class _Stored:
     designs: dict[str, DesignRow]
     runs: dict[RUN_KEY, VerificationRow]
     made: dict[int, dict[str, Any]]
+    sessions: dict[int, dict[str, Any]]
     added: tuple[dict[str, Any], ...]
     jobs: dict[int, JobRow]
 
@@ -114,11 +117,15 @@ class Replay:
             state.settle_run(step.design, run_of(self._stored.runs[key], step.scale))
             return
         made = self._stored.made.get(pending.number)
-        state.settle_design(fruitful=made is not None)
+        stored = {"designer": step.designer, "fruitful": made is not None}
+        session = Session.model_validate(stored | self._stored.sessions.get(pending.number, {}))
+        settle_session(state, step, pending.number, session)
         if made is not None:
             row = self._stored.designs[made["design"]]
             parents = tuple(state.index[parent.name] for parent in row.parents)
-            state.add_design(_design(row, parents, made["family"]))
+            design = _design(row, parents, made["family"])
+            design.title, design.prediction = recording.claim_of(made)
+            state.add_design(design)
 
     def settle_all(self) -> CampaignState:
         """The state with everything the tree has, in order; for looking at a campaign, not for going on."""
@@ -155,7 +162,9 @@ def chosen_of(state: CampaignState, step: DesignStep | RunStep) -> dict[str, Any
         names = {"design": state.designs[step.design].name, "scale": state.scales[step.scale]}
         return {**names, "seed": step.seed, "applied": state.applied}
     parents = [state.designs[index].name for index in step.parents]
-    chosen = {"operator": step.operator, "designer": step.designer, "parents": parents}
+    chosen: dict[str, Any] = {"operator": step.operator, "designer": step.designer, "parents": parents}
+    if step.unfinished is not None:
+        chosen["unfinished"] = step.unfinished
     return {**chosen, "applied": state.applied}
 
 
@@ -165,7 +174,7 @@ def step_from(state: CampaignState, decision: DecisionRow) -> DesignStep | RunSt
     if decision.kind == "verify":
         return RunStep(state.index[chosen["design"]], state.scales.index(chosen["scale"]), chosen["seed"])
     parents = tuple(state.index[name] for name in chosen["parents"])
-    return DesignStep(chosen["operator"], chosen["designer"], parents)
+    return DesignStep(chosen["operator"], chosen["designer"], parents, chosen.get("unfinished"))
 
 
 def reserve(state: CampaignState, step: DesignStep | RunStep) -> None:
@@ -173,7 +182,14 @@ def reserve(state: CampaignState, step: DesignStep | RunStep) -> None:
     if isinstance(step, RunStep):
         state.reserve_run(step.design, step.scale)
     else:
-        state.reserve_design(step.operator, step.designer, step.parents)
+        state.reserve_design(step.operator, step.designer, step.parents, step.unfinished)
+
+
+def settle_session(state: CampaignState, step: DesignStep, job: int, session: Session) -> None:
+    """Bring what a design job left, its design aside, into the state."""
+    state.settle_design(
+        session, job=job, operator=step.operator, parents=step.parents, unfinished=step.unfinished
+    )
 
 
 def check_recipe(tree: DesignTree, campaign_id: int, recipe_hash: str) -> None:
@@ -193,6 +209,11 @@ def _read(tree: DesignTree, campaign_id: int) -> _Stored:
         designs={row.name: row for row in tree.designs(campaign_id)},
         runs={(run.design_id, run.scale, run.seed): run for run in runs},
         made={event.data["job"]: event.data for event in events if event.kind == "designed"},
+        sessions={
+            event.data["job"]: event.data["session"]
+            for event in events
+            if event.kind in ("designed", "fruitless") and "session" in event.data
+        },
         added=tuple(event.data for event in events if event.kind == ADDED),
         jobs={job.number: job for job in tree.jobs(campaign_id, states=UNAPPLIED)},
     )

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from model_discovery.config import CampaignConfig
+from model_discovery.designers.knowledge import Prediction
 from model_discovery.evolution.budgets import Budgets
 from model_discovery.evolution.evidence import Counts, Evidence, Flags, Floats, Grid, Indices
 from model_discovery.evolution.fitness import Posterior, Variances, estimate_variances, fit
 from model_discovery.evolution.rungs import RungLosses
 from model_discovery.evolution.selectors import View
+from model_discovery.evolution.sessions import Session, Sessions
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Run:
     non_embedding: int | None = None
     tokens: int | None = None
     held_out_curve: tuple[tuple[int, float], ...] = ()
+    error: str = ""
 
     @property
     def loss(self) -> float | None:
@@ -56,6 +59,8 @@ class Design:
     structure_hash: str
     parents: tuple[int, ...]
     family: str
+    title: str = ""
+    prediction: Prediction | None = None
     status: str = "valid"
     runs: list[Run] = field(default_factory=list)
     children: list[int] = field(default_factory=list)
@@ -85,6 +90,7 @@ class CampaignState:
         self.budgets = Budgets(config.budget.designs, config.budget.runs)
         self.operators: Counter[str] = Counter()
         self.designers: Counter[str] = Counter()
+        self.sessions = Sessions()
         self.waiting: dict[int, None] = {}
         self.pending_first_runs = 0
         self.applied = 0
@@ -126,19 +132,36 @@ class CampaignState:
         self.waiting[index] = None
         return index
 
-    def reserve_design(self, operator: str, designer: str, parents: tuple[int, ...]) -> None:
-        """A design job was submitted."""
+    def reserve_design(
+        self, operator: str, designer: str, parents: tuple[int, ...], unfinished: int | None = None
+    ) -> None:
+        """A design job was submitted; ``unfinished`` is the job whose proposal it takes up again."""
         self.budgets.designs.reserve()
         self.operators[operator] += 1
         self.designers[designer] += 1
+        if unfinished is not None:
+            self.sessions.take_up(unfinished)
+            return
         for parent in parents:
             self.uses[parent] += 1
 
-    def settle_design(self, *, fruitful: bool) -> None:
-        """A design job's result was applied: it brought a design, or came to nothing."""
-        self.budgets.designs.settle(spent=fruitful)
-        if not fruitful:
+    def settle_design(
+        self,
+        session: Session,
+        *,
+        job: int,
+        operator: str,
+        parents: tuple[int, ...],
+        unfinished: int | None = None,
+    ) -> None:
+        """A design job's result was applied: it brought a design, or came to nothing.
+
+        A session that the campaign's own limit ended says nothing about its designer, and is forgiven.
+        """
+        self.budgets.designs.settle(spent=session.fruitful)
+        if not session.fruitful and not session.ended_by_campaign:
             self.budgets.fruitless.used += 1
+        self.sessions.settle(session, job=job, operator=operator, parents=parents, unfinished=unfinished)
         self.applied += 1
 
     def reserve_run(self, design: int, scale: int) -> None:
@@ -241,6 +264,11 @@ class CampaignState:
             posterior=self.posterior, count=self.evidence.count, pending=self.pending, baseline=self.baseline,
             uses=self.uses, rarity=self.rarity, cost=np.array([limits[0] / limit for limit in limits]),
         )  # fmt: skip
+
+    @property
+    def designers_left(self) -> dict[str, float]:
+        """Designers that may still be asked, with their shares."""
+        return self.sessions.shares(self.config.designers)
 
     @property
     def patience_lost(self) -> bool:
