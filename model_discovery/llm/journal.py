@@ -89,6 +89,11 @@ class Journal:
         """Whether the next event is one that the file has already."""
         return self._next < len(self._events)
 
+    @property
+    def events(self) -> list[Event]:
+        """The events of this run so far, recalled or new."""
+        return self._events[: self._next]
+
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Events inside belong to this step of the session."""

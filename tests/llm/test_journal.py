@@ -62,6 +62,10 @@ def test_events_say_where_they_belong(recorded: tuple[Path, list[Any]]) -> None:
     assert {event.session for event in events} == {"design-3"}
     assert events[1].data == {"text": f"draft 1 {NASTY}"}
     assert events[1].key and not events[0].key
+    journal = Journal(recorded[0])
+    assert journal.events == [] and journal.replaying
+    journal.note("begin")
+    assert journal.events == events[:1]
     for line in recorded[0].read_text("ascii").splitlines():
         json.loads(line)
 
