@@ -37,8 +37,10 @@ class AgentsConfig(_Model):
     Attributes
     ----------
     model
-        A litellm name such as ``anthropic/claude-sonnet-4-5`` for every role whose spec names none; what the
-        specs say unless told.
+        A litellm name such as ``anthropic/claude-sonnet-4-5`` for every role, whatever its spec names.
+    default_model
+        For roles whose spec names none. Settled by the keys at hand when a campaign begins, so that it goes on
+        with the same one.
     api_base
         Of an OpenAI-compatible server (vLLM, Ollama, …).
     agent_spec
@@ -67,6 +69,7 @@ class AgentsConfig(_Model):
     """
 
     model: str | None = None
+    default_model: str | None = None
     api_base: str | None = None
     agent_spec: str | None = None
     price: Price | None = None

@@ -32,8 +32,9 @@ class Proposal(_Data):
     """What a design is meant to be, in words.
 
     ``changes`` has one entry a change, ``path`` is the slot path of the first one (``""``: the root, or the
-    whole block), ``papers`` are the arXiv ids that the changes draw on. What follows ``papers`` only
-    designers that argue have: an LLM's ``review`` is its words and ratings, by question.
+    whole block) and ``paths`` all of them where they are known, ``papers`` are the arXiv ids that the changes
+    draw on. What follows ``papers`` only designers that argue have: an LLM's ``review`` is its words and
+    ratings, by question.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Proposal(_Data):
     changes: tuple[str, ...] = ()
     operator: Operator
     path: str = ""
+    paths: tuple[str, ...] = ()
     papers: tuple[str, ...] = ()
     motivation: str = ""
     equations: str = ""

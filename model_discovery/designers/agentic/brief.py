@@ -1,0 +1,174 @@
+"""What every prompt of a session may use: the request, and what our own code says of units and checks."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from model_discovery.blocks.scales import Scale, get_scale
+from model_discovery.blocks.seed_designs import seed_units
+from model_discovery.blocks.tree_rules import join
+from model_discovery.blocks.unit_data import RESERVED_VARIABLES, SlotSpec, Unit
+from model_discovery.blocks.unit_tree import UnitTree, split_address
+from model_discovery.designers.agentic import sources
+from model_discovery.designers.agentic.schemas import ProposalDraft
+from model_discovery.designers.knowledge import Knowledge, KnownDesign, Relation
+from model_discovery.designers.requests import DesignRequest, Operator, ParentDesign, Proposal
+
+
+@dataclass(frozen=True)
+class Twin:
+    """An earlier proposal that another one resembles, from 0 to 1, and what came of it."""
+
+    title: str
+    abstract: str
+    similarity: float
+    outcome: str
+
+
+@dataclass(frozen=True)
+class UnitUse:
+    """A unit of a parent, and where it stands: ``mamba2 at mixer``."""
+
+    unit: Unit
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Another slot of the unit above a slot; ``unit`` is None where it is still open."""
+
+    path: str
+    role: str
+    unit: Unit | None
+
+
+@dataclass(frozen=True)
+class SlotPlace:
+    """A slot that is to be filled, and what is around it.
+
+    ``above`` is the unit that declares it (None at the root); ``variables`` are the side variables that can
+    be read there, each with who writes it.
+    """
+
+    path: str
+    role: str
+    wants: tuple[str, ...]
+    above: Unit | None
+    above_path: str
+    neighbours: tuple[Neighbour, ...]
+    variables: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Brief:
+    """A request as prompts see it.
+
+    Attributes
+    ----------
+    instruction
+        What the campaign was asked for.
+    operator
+        ``scratch``, ``mutation`` or ``crossover``.
+    parents
+        Designs to start from, first the one that is changed.
+    knowledge
+        What the campaign has measured.
+    references
+        Ids of papers that were named for this design.
+    sizes
+        Scales at which the design has to be possible.
+    """
+
+    instruction: str
+    operator: Operator
+    parents: tuple[ParentDesign, ...]
+    knowledge: Knowledge
+    references: tuple[str, ...]
+    sizes: tuple[Scale, ...]
+
+    @cached_property
+    def units(self) -> tuple[UnitUse, ...]:
+        """The units of the parents, each once."""
+        found: dict[str, tuple[Unit, list[str]]] = {}
+        for parent in self.parents:
+            for path, _, unit in parent.unit_tree.walk():
+                place = f"{parent.name} at {path or 'the root'}"
+                found.setdefault(unit.id, (unit, []))[1].append(place)
+        return tuple(UnitUse(unit, tuple(places)) for unit, places in found.values())
+
+    @cached_property
+    def registry(self) -> tuple[tuple[str, tuple[Unit, ...]], ...]:
+        """The human units by role."""
+        return sources.registry()
+
+    @cached_property
+    def kernels(self) -> tuple[sources.Kernel, ...]:
+        """Functions that units may import from ``model_discovery.blocks.kernels``."""
+        return sources.kernels()
+
+    @cached_property
+    def checks(self) -> tuple[tuple[str, str], ...]:
+        """What every design has to pass, by stage."""
+        return sources.stated_checks()
+
+    def known(self, *relations: Relation) -> tuple[KnownDesign, ...]:
+        """Measured designs of these relations, in the order of the relations."""
+        return tuple(
+            design
+            for relation in relations
+            for design in self.knowledge.designs
+            if design.relation == relation
+        )
+
+    def examples(self, role: str) -> tuple[Unit, ...]:
+        """Human units that show the contract for a role; units of the parents are not repeated."""
+        shown = {use.unit.id for use in self.units}
+        return tuple(unit for unit in sources.example_units(role) if unit.id not in shown)
+
+    def similar(self, role: str, proposal: ProposalDraft | Proposal, count: int = 2) -> tuple[Unit, ...]:
+        """Units that may stand in a slot of ``role`` and resemble the proposal most."""
+        abstract = proposal.abstract if isinstance(proposal, ProposalDraft) else proposal.summary
+        text = "\n".join([proposal.title, abstract, *proposal.changes, proposal.equations])
+        units = [*seed_units().values(), *(use.unit for use in self.units)]
+        return sources.similar_units(role, text, units, count)
+
+    def place(self, tree: UnitTree | None, path: str) -> SlotPlace:
+        """A slot and what is around it; without a tree, the root of a new block."""
+        if tree is None or not path:
+            role = "block" if tree is None else tree.slot_role("")
+            return SlotPlace(path, role, (), None, "", (), _variables(tree, path))
+        above_path, slot = split_address(path)
+        above = tree.unit(above_path)
+        spec = above.slots[slot]
+        neighbours = tuple(
+            _neighbour(tree, join(above_path, name), other)
+            for name, other in above.slots.items()
+            if name != slot
+        )
+        variables = _variables(tree, path)
+        return SlotPlace(path, spec.role, spec.wants, above, above_path, neighbours, variables)
+
+
+def _neighbour(tree: UnitTree, path: str, spec: SlotSpec) -> Neighbour:
+    filled = path in tree.paths()
+    return Neighbour(path, spec.role, tree.unit(path) if filled else None)
+
+
+def _variables(tree: UnitTree | None, path: str) -> tuple[tuple[str, str], ...]:
+    found = {RESERVED_VARIABLES[0]: "the model, (B, T)"}
+    for place, _, unit in tree.walk() if tree is not None else ():
+        if place != path and not place.startswith(f"{path}."):
+            for name in unit.writes:
+                found.setdefault(name, f"{unit.name} at {place or 'the root'}")
+    return tuple(found.items())
+
+
+def brief_of(request: DesignRequest) -> Brief:
+    """What prompts may use of a request."""
+    return Brief(
+        instruction=request.instruction,
+        operator=request.operator,
+        parents=request.parents,
+        knowledge=request.knowledge,
+        references=request.references,
+        sizes=tuple(get_scale(name) for name in request.limits.scales),
+    )

@@ -1,0 +1,168 @@
+"""How values read in a prompt: numbered sources, findings, results in standard errors."""
+
+from collections.abc import Callable
+from typing import Any
+
+from model_discovery.blocks.unit_data import Unit
+from model_discovery.checks.report import CheckReport, Finding
+from model_discovery.designers.agentic.schemas import ProposalDraft
+from model_discovery.designers.knowledge import Idea, KnownDesign, Prediction, ScaleResult, UnitStatistic
+from model_discovery.designers.requests import Proposal
+from model_discovery.library.types import Hit
+
+_PASSAGE = 1200
+
+
+def numbered(source: str) -> str:
+    """A source with line numbers, as findings name them."""
+    lines = source.splitlines()
+    width = len(str(len(lines)))
+    return "\n".join(f"{number:>{width}} | {line}".rstrip() for number, line in enumerate(lines, 1))
+
+
+def finding(found: Finding) -> str:
+    """A finding as lines: what and where, measured against which limit, what to do."""
+    where = f" at {found.where}" if found.where else ""
+    lines = [f"- {found.severity}: {found.check}{where}"]
+    if found.measured:
+        lines.append(f"  measured: {found.measured}")
+    if found.limit:
+        lines.append(f"  allowed: {found.limit}")
+    if found.hint:
+        lines.append(f"  hint: {found.hint}")
+    return "\n".join(lines)
+
+
+def report(checked: CheckReport) -> str:
+    """The whole report: what passed, then every finding, errors first."""
+    failed = checked.stages[-1] if checked.stages and not checked.ok else ""
+    passed = [stage for stage in checked.stages if stage != failed]
+    order = ("error", "warning", "info")
+    found = sorted(checked.findings, key=lambda each: order.index(each.severity))
+    head = f"passed: {', '.join(passed)}" if passed else "passed: nothing yet"
+    return "\n".join([head, *([f"failed: {failed}"] if failed else []), *map(finding, found)])
+
+
+def interface(unit: Unit) -> str:
+    """A unit in a line: name, role, slots, side variables."""
+    slots = ", ".join(
+        f"{name}: {spec.role}{' (optional)' if spec.optional else ''}" for name, spec in unit.slots.items()
+    )
+    parts = [f"{unit.name} [{unit.role}]", f"slots {slots}" if slots else ""]
+    parts += [f"{kind} {', '.join(names)}" for kind, names in _variables(unit) if names]
+    return "; ".join(part for part in parts if part)
+
+
+def _variables(unit: Unit) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return ("reads", unit.reads), ("writes", unit.writes)
+
+
+def result(measured: ScaleResult) -> str:
+    """What a design reached at a scale, differences in standard errors."""
+    parts = [
+        f"{measured.scale}, {measured.seeds} {'seed' if measured.seeds == 1 else 'seeds'}: "
+        f"loss {measured.loss:.4f} ± {measured.stderr:.4f} nats per token"
+    ]
+    if measured.gain is not None:
+        parts.append(f"{_errors(measured.gain)} than the best human design")
+    if measured.over_parent is not None:
+        parts.append(f"{_errors(measured.over_parent)} than its parent")
+    parts += [f"{name} {value:.3f} ± {error:.3f}" for name, (value, error) in sorted(measured.scores.items())]
+    return "; ".join(parts)
+
+
+def _errors(gain: float) -> str:
+    return f"{abs(gain):.1f} standard errors {'better' if gain >= 0 else 'worse'}"
+
+
+def known(design: KnownDesign) -> str:
+    """A design and how it did, in a few lines."""
+    made = f"{design.operator} of {', '.join(design.parents)}" if design.operator and design.parents else ""
+    about = "; ".join(part for part in (design.relation, made or design.operator or design.origin) if part)
+    lines = [f"- {design.name} ({about})"]
+    if design.title and design.title != design.name:
+        lines.append(f"  {design.title}{': ' + design.summary if design.summary else ''}")
+    lines += [f"  {result(each)}" for each in design.results] or [
+        f"  not measured: {design.status or 'waiting'}"
+    ]
+    if design.verdict is not None:
+        lines.append(f"  what it predicted turned out {design.verdict}")
+    return "\n".join(lines)
+
+
+def statistic(measured: UnitStatistic) -> str:
+    """What a unit did, as a line."""
+    designs = f"{measured.designs} {'design' if measured.designs == 1 else 'designs'}"
+    return (
+        f"- {measured.unit} in {measured.role} slots: {measured.effect:+.3f} ± {measured.stderr:.3f} nats "
+        f"over {designs}"
+    )
+
+
+def idea(line: Idea) -> str:
+    """A line of the idea ledger."""
+    evidence = f" ({line.evidence})" if line.evidence else ""
+    return f"- {line.design}: {line.claim} Predicted: {line.prediction} Turned out {line.verdict}{evidence}."
+
+
+def prediction(given: Prediction) -> str:
+    """A prediction as a sentence."""
+    amount = f" by at least {given.amount:g}" if given.amount else ""
+    scale = f" at {given.scale}" if given.scale else ""
+    than = given.against.replace("_", " ")
+    because = f", because {given.because}" if given.because else ""
+    return f"{given.metric} {given.direction} than the {than}'s{amount}{scale}{because}"
+
+
+def proposal(given: ProposalDraft | Proposal) -> str:
+    """A proposal with all its parts."""
+    if isinstance(given, ProposalDraft):
+        abstract, papers = given.abstract, tuple(given.references)
+    else:
+        abstract, papers = given.summary, given.papers
+    paths = ", ".join(f"`{path}`" if path else "the root" for path in given.paths)
+    parts = [f"Title: {given.title}", abstract]
+    titled = {
+        "Motivation": given.motivation,
+        f"Changes (at {paths})" if paths else "Changes": "\n".join(f"- {change}" for change in given.changes),
+        "Equations": given.equations,
+        "Pseudo-code": given.pseudo_code,
+        "Expected effect": given.expected_effect,
+        "Prediction": prediction(given.prediction) if given.prediction else "",
+        "Risks": "\n".join(f"- {risk}" for risk in given.risks),
+        "References": ", ".join(papers),
+    }
+    return "\n\n".join([*parts, *(f"{title}:\n{text}" for title, text in titled.items() if text)])
+
+
+def hit(found: Hit) -> str:
+    """A passage with where it stands; long ones are cut."""
+    paper = found.paper
+    authors = (
+        f"{paper.authors[0]}{' and others' if len(paper.authors) > 1 else ''}, " if paper.authors else ""
+    )
+    ids = ", ".join(dict.fromkeys(part for part in (paper.id, paper.arxiv) if part))
+    page = f", page {found.page}" if found.page else ""
+    text = found.passage if len(found.passage) <= _PASSAGE else f"{found.passage[:_PASSAGE]} …"
+    units = f"\n  implemented by {', '.join(paper.implemented_by)}" if paper.implemented_by else ""
+    where = f"({authors}{paper.year or 'no year'}), {found.section}{page}"
+    return f"- [{ids}] {paper.title} {where}{units}\n  {text}"
+
+
+FILTERS: dict[str, Callable[[Any], str]] = {
+    each.__name__: each
+    for each in (
+        numbered,
+        finding,
+        report,
+        interface,
+        result,
+        known,
+        statistic,
+        idea,
+        prediction,
+        proposal,
+        hit,
+    )
+}
+"""Filters of templates by name."""
