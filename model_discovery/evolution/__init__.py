@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from model_discovery.evolution.budgets import pyramid as pyramid
+    from model_discovery.evolution.designer_results import DesignerResult as DesignerResult
+    from model_discovery.evolution.designer_results import by_designer as by_designer
     from model_discovery.evolution.campaigns import begin_campaign as begin_campaign
     from model_discovery.evolution.campaigns import check_campaign as check_campaign
     from model_discovery.evolution.campaigns import resume_campaign as resume_campaign
@@ -18,10 +20,13 @@ if TYPE_CHECKING:
     from model_discovery.evolution.describe import describe_design as describe_design
     from model_discovery.evolution.leaderboard import Leaderboard as Leaderboard
     from model_discovery.evolution.leaderboard import make_leaderboard as make_leaderboard
+    from model_discovery.evolution.predictions import in_words as in_words
+    from model_discovery.evolution.predictions import judge as judge
     from model_discovery.evolution.requests import RequestMaker as RequestMaker
     from model_discovery.evolution.resume import add_design as add_design
     from model_discovery.evolution.resume import load_state as load_state
     from model_discovery.evolution.scoreboard import LeaderboardRow as LeaderboardRow
+    from model_discovery.evolution.scoreboard import Scoreboard as Scoreboard
     from model_discovery.evolution.selectors import selector_names as selector_names
     from model_discovery.evolution.state import CampaignState as CampaignState
     from model_discovery.evolution.state import Estimate as Estimate
@@ -30,13 +35,15 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "budgets": ("pyramid",),
+    "designer_results": ("DesignerResult", "by_designer"),
     "campaigns": ("begin_campaign", "check_campaign", "resume_campaign"),
     "controller": ("CampaignEvent", "Controller", "Ending", "WorkFunctions"),
     "describe": ("Description", "describe_design"),
     "leaderboard": ("Leaderboard", "make_leaderboard"),
+    "predictions": ("in_words", "judge"),
     "requests": ("RequestMaker",),
     "resume": ("add_design", "load_state"),
-    "scoreboard": ("LeaderboardRow",),
+    "scoreboard": ("LeaderboardRow", "Scoreboard"),
     "selectors": ("selector_names",),
     "state": ("CampaignState", "Estimate"),
     "stopping": ("StopFlag", "stop_on_signals"),

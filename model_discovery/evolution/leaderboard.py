@@ -1,10 +1,11 @@
 """What a campaign found, in numbers that say how far they can be trusted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from model_discovery.evolution.fitness import best_mean
+from model_discovery.evolution.predictions import judge
 from model_discovery.evolution.scoreboard import LeaderboardRow, Scoreboard
 from model_discovery.evolution.significance import needed_gain
 from model_discovery.evolution.state import CampaignState
@@ -45,7 +46,9 @@ class Leaderboard:
 def make_leaderboard(state: CampaignState) -> Leaderboard:
     """The leaderboard of a campaign as it stands."""
     board = Scoreboard(state)
-    rows = tuple(board.row(index, scale, rank) for rank, (index, scale) in enumerate(board.order(), start=1))
+    rows = tuple(
+        _row(board, index, scale, rank) for rank, (index, scale) in enumerate(board.order(), start=1)
+    )
     made = np.flatnonzero(~state.baseline)
     for scale in range(len(state.scales) - 1, -1, -1):
         seeds = state.evidence.count[made, scale]
@@ -54,6 +57,11 @@ def make_leaderboard(state: CampaignState) -> Leaderboard:
             return _with_best(state, board, rows, scale, enough, int((seeds > 0).sum()))
     status = f"No design was compared with the baselines ({len(made)} were made)."
     return Leaderboard(rows, None, None, False, 0, len(made), None, status)
+
+
+def _row(board: Scoreboard, index: int, scale: int, rank: int) -> LeaderboardRow:
+    judged = judge(board, index)
+    return replace(board.row(index, scale, rank), verdict=judged.verdict if judged else None)
 
 
 def _with_best(
@@ -69,12 +77,12 @@ def _with_best(
     tried = int((~state.baseline).sum())
     index = best_mean(state.evidence, scale, enough)
     assert index is not None
-    best = board.row(index, scale, ranks[state.designs[index].name])
+    best = _row(board, index, scale, ranks[state.designs[index].name])
     rival = board.rival(scale)
     if rival is None:
         status = f"{best.design} is the best design at {best.scale}; no baseline has a loss there."
         return Leaderboard(rows, best, None, False, compared, tried, None, status)
-    baseline = board.row(rival, scale, ranks[state.designs[rival].name])
+    baseline = _row(board, rival, scale, ranks[state.designs[rival].name])
     needed = needed_gain(compared, int(board.variances.spare_runs[scale]) + _PRIOR_RUNS)
     better = best.gain is not None and best.gain >= needed
     status = _sentences(best, baseline, better, f"{compared} of the {tried} designs made", needed)

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from model_discovery.blocks.unit_tree import UnitTree
+from model_discovery.config.agents import LLM_DESIGNERS
 from model_discovery.design_tree import DesignTree
 from model_discovery.designers.requests import DesignLimits, DesignRequest, ParentDesign
+from model_discovery.evolution.knowledge import KnowledgeMaker
 from model_discovery.evolution.policy import DesignStep, RunStep
 from model_discovery.evolution.state import CampaignState
 from model_discovery.seeds import derive
@@ -33,6 +35,7 @@ class RequestMaker:
         self._tree = tree
         self._instruction = instruction
         self._data_dir = str(data_dir)
+        self._knowledge = KnowledgeMaker(tree)
         self._unit_trees: OrderedDict[int, UnitTree] = OrderedDict()
 
     def keep(self, design_id: int, unit_tree: UnitTree) -> None:
@@ -58,7 +61,22 @@ class RequestMaker:
             seed=derive(config.seed, "design", number),
             avoid=structures_to_avoid(state, step.parents),
         )
+        if step.designer in LLM_DESIGNERS:
+            request = self._with_knowledge(request, state, step)
         return request.model_dump(mode="json")
+
+    def _with_knowledge(
+        self, request: DesignRequest, state: CampaignState, step: DesignStep
+    ) -> DesignRequest:
+        """What only designers with language models read."""
+        held = step.unfinished
+        return request.model_copy(
+            update={
+                "agents": state.config.agents,
+                "knowledge": self._knowledge.of(state, step),
+                "unfinished": None if held is None else state.sessions.proposal(held),
+            }
+        )
 
     def verify(self, state: CampaignState, step: RunStep) -> dict[str, Any]:
         """The request for one training and scoring, as JSON."""

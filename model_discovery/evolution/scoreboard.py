@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model_discovery.designers.knowledge import Verdict
 from model_discovery.evolution.fitness import best_mean, estimate_variances, gain, seed_noises
 from model_discovery.evolution.state import CampaignState, Design, Estimate, Run
 from model_discovery.verification.metrics import suite_metric
@@ -35,6 +36,8 @@ class LeaderboardRow:
         Over the best baseline at the same scale in standard errors, positive is better. The luck of the
         seeds is the error, since both see the same held-out text. None for that baseline itself, or where
         there is none.
+    title, verdict
+        Of its proposal; and what came of the proposal's prediction, where it made one.
     """
 
     rank: int
@@ -53,13 +56,15 @@ class LeaderboardRow:
     scores: dict[str, Estimate]
     gain: float | None
     score_gains: dict[str, float]
+    title: str = ""
+    verdict: Verdict | None = None
 
 
 class Scoreboard:
     """Makes rows; what several rows need is worked out once."""
 
     def __init__(self, state: CampaignState) -> None:
-        self._state = state
+        self.state = state
         baselines = np.flatnonzero(state.baseline)
         scales = range(len(state.scales))
         self._rivals = [best_mean(state.evidence, scale, baselines) for scale in scales]
@@ -72,14 +77,14 @@ class Scoreboard:
 
     def order(self) -> list[tuple[int, int]]:
         """``(design, highest scale)`` by rank."""
-        evidence = self._state.evidence
+        evidence = self.state.evidence
         ran = np.flatnonzero(evidence.count.any(axis=1))
         highest = [(int(index), int(np.flatnonzero(evidence.count[index])[-1])) for index in ran]
         return sorted(highest, key=lambda pair: (-pair[1], float(evidence.mean[pair]), pair[0]))
 
     def row(self, index: int, scale: int, rank: int) -> LeaderboardRow:
         """A design at a scale where it has a loss."""
-        state = self._state
+        state = self.state
         design, rival = state.designs[index], self._rivals[scale]
         runs = runs_at(design, scale)
         noise = float(self.variances.seed_noise[scale])
@@ -98,7 +103,8 @@ class Scoreboard:
             non_embedding=last.non_embedding, tokens=last.tokens, loss=loss, bits_per_byte=bits,
             scores=self._scores(runs, scale),
             gain=gained,
-            score_gains=self._score_gains(design, scale),
+            score_gains=self._score_gains(index, scale),
+            title=design.title,
         )  # fmt: skip
 
     def _scores(self, runs: list[Run], scale: int) -> dict[str, Estimate]:
@@ -108,20 +114,33 @@ class Scoreboard:
         }
         return {suite: mean for suite, mean in means.items() if mean is not None}
 
-    def _score_gains(self, design: Design, scale: int) -> dict[str, float]:
+    def _score_gains(self, index: int, scale: int) -> dict[str, float]:
         rival = self._rivals[scale]
-        if rival is None or self._state.designs[rival] is design:
+        if rival is None or rival == index:
             return {}
         gains = {}
-        for suite, noise in self._noise.items():
-            ours = _values(runs_at(design, scale), suite)
-            theirs = _values(runs_at(self._state.designs[rival], scale), suite)
-            if ours and theirs:
+        for suite in self._noise:
+            if (difference := self.difference(suite, scale, index, rival)) is not None:
                 sign = 1 if suite_metric(suite).direction == "higher" else -1
-                error = math.sqrt(noise[scale] * (1 / len(ours) + 1 / len(theirs)))
-                difference = math.fsum(ours) / len(ours) - math.fsum(theirs) / len(theirs)
-                gains[suite] = sign * difference / error
+                gains[suite] = sign * difference.value / difference.stderr
         return gains
+
+    def difference(self, metric: str, scale: int, one: int, other: int) -> Estimate | None:
+        """By how much ``one`` lies above ``other`` in ``loss`` or in a suite; None where a run is missing.
+
+        Both are measured on the same text and items: the luck of the seeds is the error.
+        """
+        if metric == "loss":
+            count, mean = self.state.evidence.count, self.state.evidence.mean
+            runs, noise = (int(count[one, scale]), int(count[other, scale])), self.variances.seed_noise[scale]
+            value = float(mean[one, scale] - mean[other, scale])
+        else:
+            found = [_values(runs_at(self.state.designs[each], scale), metric) for each in (one, other)]
+            runs, noise = (len(found[0]), len(found[1])), self._noise.get(metric, [0.0] * (scale + 1))[scale]
+            value = math.fsum(found[0]) / max(1, runs[0]) - math.fsum(found[1]) / max(1, runs[1])
+        if one == other or not all(runs) or not noise:
+            return None
+        return Estimate(value, math.sqrt(float(noise) * (1 / runs[0] + 1 / runs[1])))
 
 
 def runs_at(design: Design, scale: int) -> list[Run]:

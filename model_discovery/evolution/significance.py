@@ -38,3 +38,17 @@ def needed_gain(compared: int, dof: int, error_rate: float = 0.05) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if 1 - students_cdf(middle, dof) > tail else (low, middle)
     return high
+
+
+def share_interval(successes: int, tries: int, z: float = 1.96) -> tuple[float, float]:
+    """The interval of a share at ``z`` standard errors (95 %), after Wilson: sound for few tries too.
+
+    >>> [round(bound, 2) for bound in share_interval(9, 10)], share_interval(0, 0)
+    ([0.6, 0.98], (0.0, 1.0))
+    """
+    if not tries:
+        return 0.0, 1.0
+    share, weight = successes / tries, z * z / tries
+    centre, width = share + weight / 2, z * math.sqrt(share * (1 - share) / tries + weight / (4 * tries))
+    low, high = (centre - width) / (1 + weight), (centre + width) / (1 + weight)
+    return max(0.0, low), min(1.0, high)

@@ -1,0 +1,107 @@
+"""Who made what: designers of one campaign side by side, with the errors that a comparison needs."""
+
+import math
+from dataclasses import dataclass
+
+from model_discovery.evolution.predictions import best_parent, judge
+from model_discovery.evolution.recording import origin_of
+from model_discovery.evolution.scoreboard import LeaderboardRow, Scoreboard
+from model_discovery.evolution.sessions import Tally
+from model_discovery.evolution.significance import share_interval
+from model_discovery.evolution.state import CampaignState, Estimate
+
+
+@dataclass(frozen=True)
+class DesignerResult:
+    """What one designer did in a campaign.
+
+    Attributes
+    ----------
+    sessions, designs, attempts
+        Design jobs that ended, those that brought a design, and the drafts that were checked.
+    valid
+        Share of the sessions that brought a design; ``valid_low`` and ``valid_high`` bound it at 95 %. None
+        without a session: a person's designs enter as they are.
+    verified
+        Its designs with a loss.
+    best
+        Its first row in the leaderboard; None without a loss.
+    over_parent
+        Mean over its designs of how far the loss lies below that of the best parent, at the lowest scale, in
+        nats per token; the standard error is that of designs and seeds together. None with fewer than two
+        such designs. ``over_parent_of`` is their number.
+    right, wrong, open
+        Predictions by what came of them.
+    calls, input_tokens, output_tokens, dollars
+        Spent on language models; ``dollars`` None where no price is known.
+    """
+
+    designer: str
+    sessions: int
+    designs: int
+    attempts: int
+    valid: float | None
+    valid_low: float | None
+    valid_high: float | None
+    verified: int
+    best: LeaderboardRow | None
+    over_parent: Estimate | None
+    over_parent_of: int
+    right: int
+    wrong: int
+    open: int
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    dollars: float | None
+
+
+def by_designer(state: CampaignState) -> tuple[DesignerResult, ...]:
+    """All that were asked, in the order of the configuration, and people whose designs were added."""
+    board = Scoreboard(state)
+    names = [name for name, share in state.config.designers.items() if share > 0]
+    origins = {origin_of(name) for name in names}
+    if any(design.origin == "external" for design in state.designs) and "external" not in origins:
+        names.append("external")
+    return tuple(_result(board, name) for name in names)
+
+
+def _result(board: Scoreboard, name: str) -> DesignerResult:
+    state, origin = board.state, origin_of(name)
+    own = [index for index, design in enumerate(state.designs) if design.origin == origin]
+    tally = state.sessions.tallies.get(name, Tally())
+    interval = share_interval(tally.designs, tally.sessions) if tally.sessions else (None, None)
+    ranked = [
+        board.row(index, scale, rank)
+        for rank, (index, scale) in enumerate(board.order(), start=1)
+        if state.designs[index].origin == origin
+    ]
+    verdicts = [found.verdict for index in own if (found := judge(board, index)) is not None]
+    gains = [gain for index in own if (gain := _gain_over_parent(board, index)) is not None]
+    return DesignerResult(
+        designer=name, sessions=tally.sessions, designs=len(own), attempts=tally.attempts,
+        valid=tally.designs / tally.sessions if tally.sessions else None,
+        valid_low=interval[0], valid_high=interval[1],
+        verified=len(ranked), best=ranked[0] if ranked else None,
+        over_parent=_mean(gains), over_parent_of=len(gains),
+        right=verdicts.count("right"), wrong=verdicts.count("wrong"), open=verdicts.count("open"),
+        calls=tally.calls, input_tokens=tally.input_tokens, output_tokens=tally.output_tokens,
+        dollars=tally.dollars,
+    )  # fmt: skip
+
+
+def _gain_over_parent(board: Scoreboard, index: int) -> Estimate | None:
+    parent = best_parent(board, index, scale=0)
+    difference = None if parent is None else board.difference("loss", 0, index, parent)
+    return None if difference is None else Estimate(-difference.value, difference.stderr)
+
+
+def _mean(gains: list[Estimate]) -> Estimate | None:
+    """Mean with the error that the spread of the gains shows, never less than the luck of the seeds alone."""
+    count = len(gains)
+    if count < 2:
+        return None
+    mean = math.fsum(gain.value for gain in gains) / count
+    spread = math.fsum((gain.value - mean) ** 2 for gain in gains) / (count - 1)
+    luck = math.fsum(gain.stderr**2 for gain in gains) / count
+    return Estimate(mean, math.sqrt(max(spread, luck) / count))
