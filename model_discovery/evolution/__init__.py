@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from model_discovery.evolution.budgets import pyramid as pyramid
-    from model_discovery.evolution.designer_results import DesignerResult as DesignerResult
-    from model_discovery.evolution.designer_results import by_designer as by_designer
     from model_discovery.evolution.campaigns import begin_campaign as begin_campaign
     from model_discovery.evolution.campaigns import check_campaign as check_campaign
     from model_discovery.evolution.campaigns import resume_campaign as resume_campaign
@@ -18,6 +16,8 @@ if TYPE_CHECKING:
     from model_discovery.evolution.controller import WorkFunctions as WorkFunctions
     from model_discovery.evolution.describe import Description as Description
     from model_discovery.evolution.describe import describe_design as describe_design
+    from model_discovery.evolution.designer_results import DesignerResult as DesignerResult
+    from model_discovery.evolution.designer_results import by_designer as by_designer
     from model_discovery.evolution.leaderboard import Leaderboard as Leaderboard
     from model_discovery.evolution.leaderboard import make_leaderboard as make_leaderboard
     from model_discovery.evolution.predictions import in_words as in_words
