@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from model_discovery.library.cards import Card as Card
     from model_discovery.library.cards import load_cards as load_cards
+    from model_discovery.library.library import PaperLibrary as PaperLibrary
     from model_discovery.library.types import Hit as Hit
     from model_discovery.library.types import Paper as Paper
     from model_discovery.library.types import Passage as Passage
     from model_discovery.library.types import Source as Source
+    from model_discovery.library.types import Stats as Stats
 
 _MODULES = {
     "cards": ("Card", "load_cards"),
-    "types": ("Hit", "Paper", "Passage", "Source"),
+    "library": ("PaperLibrary",),
+    "types": ("Hit", "Paper", "Passage", "Source", "Stats"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_HOME)

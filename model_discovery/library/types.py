@@ -49,3 +49,20 @@ class Hit(_Data):
     page: int | None = None
     score: float
     source: Source
+
+
+class Stats(_Data):
+    """What a library holds, and what its index is made of.
+
+    ``passages`` counts by source; ``size`` in bytes on disk; ``dollars`` spent on embeddings, None where
+    they cost nothing.
+    """
+
+    folder: str
+    papers: dict[str, int]
+    passages: dict[str, int]
+    embedder: str
+    dimensions: int
+    index: str
+    size: int
+    dollars: float | None = None

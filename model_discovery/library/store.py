@@ -1,0 +1,206 @@
+"""The database of a library: papers, passages, their words and vectors. Everything else is made from it.
+
+One SQLite file in WAL mode: many may read while one writes, and what a transaction has not finished never
+was. ``epoch`` counts the changes after which vectors made before are void or gone.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_discovery.errors import EXIT_FAILED, UserError
+from model_discovery.library.types import Paper, Passage
+
+FORMAT = 1
+# Words are stemmed and lose their accents; the index keeps no text of its own.
+TOKENIZER = "porter unicode61 remove_diacritics 2"
+
+_SCHEMA = f"""
+CREATE TABLE facts(name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
+CREATE TABLE papers(number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, source TEXT NOT NULL,
+                    title TEXT NOT NULL, data TEXT NOT NULL);
+CREATE TABLE passages(id INTEGER PRIMARY KEY AUTOINCREMENT, paper INTEGER NOT NULL REFERENCES papers(number),
+                      section TEXT NOT NULL, page INTEGER, text TEXT NOT NULL);
+CREATE INDEX passages_of_paper ON passages(paper);
+CREATE TABLE vectors(passage INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+CREATE VIRTUAL TABLE words USING fts5(title, text, content='', tokenize='{TOKENIZER}');
+CREATE VIRTUAL TABLE terms USING fts5vocab('words', 'row');
+INSERT INTO facts VALUES ('format', {FORMAT}), ('epoch', 0);
+"""
+
+Matrix = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class Store:
+    """An open database.
+
+    Parameters
+    ----------
+    file
+        Made when it does not exist.
+
+    Raises
+    ------
+    UserError
+        It is no library, of a newer release, or cannot be read or written; also from every method.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        with self.plain_errors():
+            self._connection = sqlite3.connect(file, timeout=60, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._prepare()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    @contextmanager
+    def plain_errors(self) -> Iterator[None]:
+        """What SQLite says, as one line with the file and what to do."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            hint = "nothing was lost; mend it and try again"
+            raise UserError(f"{self.file}: {error}.", hint=hint, exit_code=EXIT_FAILED) from None
+        except sqlite3.DatabaseError as error:
+            hint = f"move {self.file.parent} away and add the papers again, or restore the file"
+            raise UserError(f"{self.file} is damaged: {error}.", hint=hint, exit_code=EXIT_FAILED) from None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """All that is written inside is there afterwards, or nothing of it."""
+        with self.plain_errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """All that is read inside is of one moment."""
+        with self.plain_errors():
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        """The rows of a query."""
+        with self.plain_errors():
+            return self._connection.execute(query, values).fetchall()
+
+    def one(self, query: str, values: Sequence[Any] = ()) -> Any:
+        """The first value of the first row, None without rows."""
+        rows = self.rows(query, values)
+        return rows[0][0] if rows else None
+
+    @property
+    def version(self) -> int:
+        """Changes when another process has written."""
+        return int(self.one("PRAGMA data_version"))
+
+    def fact(self, name: str) -> Any:
+        """Something the library knows of itself, None when it does not."""
+        return self.one("SELECT value FROM facts WHERE name = ?", (name,))
+
+    def set_fact(self, name: str, value: Any) -> None:
+        """Write a fact; within `writing`."""
+        self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    @property
+    def epoch(self) -> int:
+        """Counts the changes that made older vectors void."""
+        return int(self.fact("epoch"))
+
+    def add(self, paper: Paper, passages: Sequence[Passage], source: str) -> list[int]:
+        """Write a paper; within `writing`. Returns the ids of its passages."""
+        execute = self._connection.execute
+        data = paper.model_copy(update={"source": source}).model_dump_json()
+        number = execute(
+            "INSERT INTO papers(id, source, title, data) VALUES (?, ?, ?, ?)",
+            (paper.id, source, paper.title, data),
+        ).lastrowid
+        ids = []
+        for one in passages:
+            row = (number, one.section, one.page, one.text)
+            id_ = execute(
+                "INSERT INTO passages(paper, section, page, text) VALUES (?, ?, ?, ?)", row
+            ).lastrowid
+            execute("INSERT INTO words(rowid, title, text) VALUES (?, ?, ?)", (id_, paper.title, one.text))
+            ids.append(int(id_ or 0))
+        return ids
+
+    def add_vectors(self, passages: Sequence[int], vectors: Matrix) -> None:
+        """Write the vectors of passages, rounded to 16 bits; within `writing`."""
+        rows = zip(passages, (vector.tobytes() for vector in vectors.astype(np.float16)), strict=True)
+        self._connection.executemany("INSERT INTO vectors VALUES (?, ?)", rows)
+
+    def remove(self, number: int) -> None:
+        """Take a paper out; within `writing`."""
+        execute = self._connection.execute
+        gone = self.rows(
+            "SELECT passages.id, title, text FROM passages JOIN papers ON number = paper WHERE paper = ?",
+            (number,),
+        )
+        for id_, title, text in gone:
+            execute(
+                "INSERT INTO words(words, rowid, title, text) VALUES ('delete', ?, ?, ?)", (id_, title, text)
+            )
+            execute("DELETE FROM vectors WHERE passage = ?", (id_,))
+        execute("DELETE FROM passages WHERE paper = ?", (number,))
+        execute("DELETE FROM papers WHERE number = ?", (number,))
+        self.new_epoch()
+
+    def forget_vectors(self) -> None:
+        """Take all vectors out; within `writing`."""
+        self._connection.execute("DELETE FROM vectors")
+        self.new_epoch()
+
+    def new_epoch(self) -> None:
+        """From now on vectors read before are void; within `writing`."""
+        self.set_fact("epoch", self.epoch + 1)
+
+    def vectors(self, after: int = 0) -> tuple[np.ndarray[Any, np.dtype[np.int64]], Matrix]:
+        """Ids and vectors of the passages whose id is greater, in order."""
+        rows = self.rows("SELECT passage, vector FROM vectors WHERE passage > ? ORDER BY passage", (after,))
+        ids = np.fromiter((id_ for id_, _ in rows), dtype=np.int64, count=len(rows))
+        flat = np.frombuffer(b"".join(vector for _, vector in rows), dtype=np.float16)
+        return ids, flat.reshape(len(rows), -1 if len(rows) else 0).astype(np.float32)
+
+    def texts(self) -> Iterable[tuple[int, str]]:
+        """Id and text (with its title) of every passage, in order."""
+        return self.rows(
+            "SELECT passages.id, title || char(10) || text FROM passages JOIN papers ON number = paper "
+            "ORDER BY passages.id"
+        )
+
+    def _prepare(self) -> None:
+        """Make the tables; leave what is there alone."""
+        kind = self.one("SELECT value FROM facts WHERE name = 'format'") if self._has_tables() else None
+        if kind is None:
+            with self.writing():
+                if not self._has_tables():
+                    for statement in _SCHEMA.strip().split(";\n"):
+                        self._connection.execute(statement)
+        elif int(kind) > FORMAT:
+            raise UserError(f"{self.file} was made by a newer release.", hint="upgrade model-discovery")
+
+    def _has_tables(self) -> bool:
+        return bool(self.one("SELECT 1 FROM sqlite_master WHERE name = 'facts'"))
+
+
+def paper_of(data: str) -> Paper:
+    """The paper in a row of the table."""
+    return Paper.model_validate(json.loads(data))

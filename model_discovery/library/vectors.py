@@ -1,0 +1,181 @@
+"""Search by vectors: a FAISS file that is mapped into memory, and in memory what came after it.
+
+The database has every vector; the file only saves reading them. It is written aside and renamed, and a
+manifest says what it holds. A file that is missing, damaged or of another epoch is made again.
+"""
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from model_discovery.library.lexical_svd import Matrix
+from model_discovery.library.store import Store
+
+FLAT_UP_TO = 200_000
+_PROBED_LISTS = 48
+
+
+class Manifest(BaseModel):
+    """What the vector file holds: vectors of ``epoch`` up to passage ``last``, ``count`` of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    size: int
+    epoch: int
+    last: int
+    count: int
+    dimensions: int
+    kind: str
+
+
+class VectorIndex:
+    """The vectors of a library's passages at one moment.
+
+    ``damaged`` says what was wrong with the file when it could not be used; empty when nothing was.
+    """
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self._folder = folder
+        self.damaged = ""
+        self.epoch = store.epoch
+        self._main: Any = None
+        self._tail: Any = None
+        self.manifest = self._open()
+        self.last = self.manifest.last if self.manifest else 0
+        self.count = self.manifest.count if self.manifest else 0
+        self.extend(store)
+
+    @property
+    def kind(self) -> str:
+        """How the vectors are searched."""
+        return self.manifest.kind if self.manifest else "flat"
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector, 0 without any."""
+        index = self._tail if self._main is None else self._main
+        return 0 if index is None else int(index.d)
+
+    @property
+    def behind(self) -> int:
+        """How many vectors are not in the file."""
+        return self.count - (self.manifest.count if self.manifest else 0)
+
+    def extend(self, store: Store) -> None:
+        """Take in the vectors written since."""
+        ids, vectors = store.vectors(self.last)
+        if not len(ids):
+            return
+        if self._tail is None:
+            self._tail = _flat(vectors.shape[1])
+        self._tail.add_with_ids(vectors, ids)
+        self.last = int(ids[-1])
+        self.count += len(ids)
+
+    def search(self, vector: Matrix, n: int, only: Any = None) -> list[int]:
+        """Ids of the nearest passages, nearest first; ``only`` these ids when given."""
+        faiss = _faiss()
+        chosen = None if only is None else faiss.IDSelectorBatch(only)
+        found: list[tuple[float, int]] = []
+        for index in (self._main, self._tail):
+            if index is not None:
+                parameters = _parameters(index, chosen)
+                scores, ids = index.search(vector.reshape(1, -1), n, params=parameters)
+                found += [(-float(s), int(i)) for s, i in zip(scores[0], ids[0], strict=True) if i >= 0]
+        return [id_ for score, id_ in sorted(found)[:n] if score < 0]
+
+    def _open(self) -> Manifest | None:
+        faiss = _faiss()
+        manifest = self._read_manifest()
+        if manifest is None or manifest.epoch != self.epoch:
+            return None
+        file = self._folder / manifest.file
+        try:
+            size = file.stat().st_size
+            if size != manifest.size:
+                self.damaged = f"{file} has {size:,} of {manifest.size:,} bytes"
+                return None
+            self._main = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC)
+        except (OSError, RuntimeError) as error:
+            self.damaged = f"{file} cannot be read: {' '.join(str(error).split())[:200]}"
+            return None
+        return manifest
+
+    def _read_manifest(self) -> Manifest | None:
+        file = self._folder / "manifest.json"
+        try:
+            return Manifest.model_validate_json(file.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError, ValidationError) as error:
+            self.damaged = f"{file} cannot be read: {' '.join(str(error).split())[:200]}"
+            return None
+
+
+def write_file(folder: Path, store: Store) -> Manifest:
+    """Write the file and its manifest for all vectors there are; files of before go. Under the lock.
+
+    Raises
+    ------
+    OSError, RuntimeError
+        It could not be written. What was there before is still there.
+    """
+    faiss = _faiss()
+    with store.reading():
+        epoch = store.epoch
+        ids, vectors = store.vectors()
+    kind, index = _index_of(ids, vectors)
+    last = int(ids[-1]) if len(ids) else 0
+    file = folder / f"vectors-{epoch}-{last}.faiss"
+    aside = file.with_suffix(".partial")
+    faiss.write_index(index, str(aside))
+    aside.replace(file)
+    manifest = Manifest(
+        file=file.name, size=file.stat().st_size, epoch=epoch, last=last, count=len(ids),
+        dimensions=vectors.shape[1], kind=kind,
+    )  # fmt: skip
+    aside = folder / "manifest.partial"
+    aside.write_text(json.dumps(manifest.model_dump(), indent=2) + "\n", "utf-8")
+    aside.replace(folder / "manifest.json")
+    for old in (*folder.glob("vectors-*.faiss"), *folder.glob("*.partial")):
+        if old != file:
+            old.unlink(missing_ok=True)
+    return manifest
+
+
+def _index_of(ids: Any, vectors: Matrix) -> tuple[str, Any]:
+    """An exact index; above `FLAT_UP_TO` vectors one that looks into the nearest lists only."""
+    faiss = _faiss()
+    width = vectors.shape[1]
+    if len(ids) <= FLAT_UP_TO:
+        index = _flat(width)
+        index.add_with_ids(vectors, ids)
+        return "flat", index
+    lists = int(4 * np.sqrt(len(ids)))
+    inverted = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
+    inverted.cp.seed, inverted.cp.niter = 1, 8
+    inverted.train(vectors[:: max(1, len(ids) // (40 * lists))])
+    inverted.add_with_ids(vectors, ids)
+    return f"{lists} lists, {_PROBED_LISTS} probed", inverted
+
+
+def _flat(width: int) -> Any:
+    faiss = _faiss()
+    return faiss.IndexIDMap2(faiss.IndexFlatIP(width))
+
+
+def _parameters(index: Any, chosen: Any) -> Any:
+    faiss = _faiss()
+    if isinstance(index, faiss.IndexIVF):
+        return faiss.SearchParametersIVF(nprobe=_PROBED_LISTS, sel=chosen)
+    return None if chosen is None else faiss.SearchParameters(sel=chosen)
+
+
+def _faiss() -> Any:
+    """The library, loaded when it is needed; its stubs lack what is used here."""
+    return importlib.import_module("faiss")
