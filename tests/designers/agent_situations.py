@@ -16,7 +16,7 @@ from model_discovery.designers.knowledge import (
     ScaleResult,
     UnitStatistic,
 )
-from model_discovery.designers.requests import DesignLimits, DesignRequest, Operator, ParentDesign, Proposal
+from model_discovery.designers.requests import DesignLimits, DesignRequest, Operator, ParentDesign
 from model_discovery.library.types import Hit, Paper
 
 PARENTS: dict[Operator, tuple[str, ...]] = {
@@ -50,8 +50,8 @@ KNOWLEDGE = Knowledge(
     ),
     unit_statistics=(UnitStatistic(unit="Retention", role="sequence_mixer", effect=-0.03, stderr=0.01,
                                    designs=6),),
-    ideas=(Idea(design="retention_short_4f2a", claim="Neighbours help keys.",
-                prediction="loss lower than the parent's.", verdict="wrong", evidence="-0.7 standard errors"),),
+    ideas=(Idea(design="retention_short_4f2a", claim="Neighbours help keys.", verdict="wrong",
+                prediction="loss lower than the parent's.", evidence="-0.7 standard errors"),),
     failed=(FailedIdea(title="Retention without a gate", reason="rated 2.0: nothing is gained"),),
 )  # fmt: skip
 PREDICTION = Prediction(amount=0.01, because="heads forget at paces that fit the text")
@@ -68,12 +68,6 @@ DRAFT = ProposalDraft(
     risks=["The gates saturate."],
     references=["2307.08621"],
 )
-PROPOSAL = Proposal(
-    title=DRAFT.title, summary=DRAFT.abstract, changes=tuple(DRAFT.changes), operator="mutation", path="mixer", paths=("mixer",),
-    papers=tuple(DRAFT.references), motivation=DRAFT.motivation, equations=DRAFT.equations,
-    pseudo_code=DRAFT.pseudo_code, expected_effect=DRAFT.expected_effect, prediction=PREDICTION,
-    risks=tuple(DRAFT.risks),
-)  # fmt: skip
 HITS = [
     Hit(
         paper=Paper(id="sun2023_retnet", title="Retentive network", authors=("Y. Sun", "L. Dong"), year=2023,
@@ -110,9 +104,9 @@ def variables_of(role: str, step: str, operator: Operator) -> dict[str, Any]:
         "hits": HITS,
         "round": 2,
         "rounds": 3,
-        "proposal": DRAFT if role in ("proposer", "reviewer") else PROPOSAL,
-        "review": Review(novelty=2, soundness=4, effect=3, efficiency=4, scalability=4, feasibility=5, rating=2.5,
-                         concerns=["This is gated retention."], suggestions=["Say what differs."]),
+        "proposal": DRAFT.model_copy(update={"paths": ["mixer" if tree is not None else ""]}),
+        "review": Review(novelty=2, soundness=4, effect=3, efficiency=4, scalability=4, feasibility=5,
+                         rating=2.5, concerns=["This is gated retention."], suggestions=["Say what differs."]),
         "twin": Twin("Gated retention", "Retention with a gate for each head.", 0.93, "trained, wrong"),
         "problem": "there is no slot path 'mixr' in retnet (near: mixer)",
         "tried": ["draft 1: rated 2.5", "draft 2: a duplicate of Gated retention"],

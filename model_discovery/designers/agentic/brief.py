@@ -8,10 +8,11 @@ from model_discovery.blocks.seed_designs import seed_units
 from model_discovery.blocks.tree_rules import join
 from model_discovery.blocks.unit_data import RESERVED_VARIABLES, SlotSpec, Unit
 from model_discovery.blocks.unit_tree import UnitTree, split_address
+from model_discovery.checks.check import LIMITS
 from model_discovery.designers.agentic import sources
 from model_discovery.designers.agentic.schemas import ProposalDraft
 from model_discovery.designers.knowledge import Knowledge, KnownDesign, Relation
-from model_discovery.designers.requests import DesignRequest, Operator, ParentDesign, Proposal
+from model_discovery.designers.requests import DesignRequest, Operator, ParentDesign
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,11 @@ class Brief:
         """What every design has to pass, by stage."""
         return sources.stated_checks()
 
+    @property
+    def check_seconds(self) -> float:
+        """Processor time that all checks of a design may take."""
+        return LIMITS.cpu_seconds or LIMITS.wall_seconds
+
     def known(self, *relations: Relation) -> tuple[KnownDesign, ...]:
         """Measured designs of these relations, in the order of the relations."""
         return tuple(
@@ -119,17 +125,29 @@ class Brief:
             if design.relation == relation
         )
 
-    def examples(self, role: str) -> tuple[Unit, ...]:
-        """Human units that show the contract for a role; units of the parents are not repeated."""
-        shown = {use.unit.id for use in self.units}
-        return tuple(unit for unit in sources.example_units(role) if unit.id not in shown)
-
-    def similar(self, role: str, proposal: ProposalDraft | Proposal, count: int = 2) -> tuple[Unit, ...]:
-        """Units that may stand in a slot of ``role`` and resemble the proposal most."""
-        abstract = proposal.abstract if isinstance(proposal, ProposalDraft) else proposal.summary
-        text = "\n".join([proposal.title, abstract, *proposal.changes, proposal.equations])
+    def similar(self, role: str, proposal: ProposalDraft, count: int = 2) -> tuple[Unit, ...]:
+        """The units of ``role``, human or of the parents, that resemble the proposal most."""
+        words = (
+            proposal.title,
+            proposal.abstract,
+            *proposal.changes,
+            proposal.equations,
+            proposal.pseudo_code,
+        )
+        text = "\n".join(words)
         units = [*seed_units().values(), *(use.unit for use in self.units)]
         return sources.similar_units(role, text, units, count)
+
+    def like(self, role: str, proposal: ProposalDraft) -> tuple[Unit, ...]:
+        """Whole units to learn from: the two most similar ones and one that shows the contract.
+
+        Units of the parents are left out: their sources are shown anyway.
+        """
+        shown = {use.unit.id for use in self.units}
+        found = [*self.similar(role, proposal, 2 + len(shown)), sources.example_unit(role)]
+        new = {unit.id: unit for unit in found if unit.id not in shown}
+        kept = [*list(new.values())[:2], sources.example_unit(role)]
+        return tuple({unit.id: unit for unit in kept if unit.id not in shown}.values())
 
     def place(self, tree: UnitTree | None, path: str) -> SlotPlace:
         """A slot and what is around it; without a tree, the root of a new block."""

@@ -1,5 +1,7 @@
 """How values read in a prompt: numbered sources, findings, results in standard errors."""
 
+import ast
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +9,6 @@ from model_discovery.blocks.unit_data import Unit
 from model_discovery.checks.report import CheckReport, Finding
 from model_discovery.designers.agentic.schemas import ProposalDraft
 from model_discovery.designers.knowledge import Idea, KnownDesign, Prediction, ScaleResult, UnitStatistic
-from model_discovery.designers.requests import Proposal
 from model_discovery.library.types import Hit
 
 _PASSAGE = 1200
@@ -53,6 +54,24 @@ def interface(unit: Unit) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def says(unit: Unit) -> str:
+    """What a unit computes: the first line of its docstring."""
+    return unit.summary.rstrip(":. ")
+
+
+def forward(unit: Unit) -> str:
+    """The text of a unit's forward method."""
+    for node in ast.walk(ast.parse(unit.source)):
+        if isinstance(node, ast.FunctionDef) and node.name == "forward":
+            return textwrap.dedent("\n".join(unit.source.splitlines()[node.lineno - 1 : node.end_lineno]))
+    return ""
+
+
+def rating(given: float) -> str:
+    """A rating without needless digits."""
+    return f"{given:g}"
+
+
 def _variables(unit: Unit) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return ("reads", unit.reads), ("writes", unit.writes)
 
@@ -95,7 +114,7 @@ def statistic(measured: UnitStatistic) -> str:
     designs = f"{measured.designs} {'design' if measured.designs == 1 else 'designs'}"
     return (
         f"- {measured.unit} in {measured.role} slots: {measured.effect:+.3f} ± {measured.stderr:.3f} nats "
-        f"over {designs}"
+        f"over {designs}{f' at {measured.scale}' if measured.scale else ''}"
     )
 
 
@@ -114,23 +133,19 @@ def prediction(given: Prediction) -> str:
     return f"{given.metric} {given.direction} than the {than}'s{amount}{scale}{because}"
 
 
-def proposal(given: ProposalDraft | Proposal) -> str:
+def proposal(given: ProposalDraft) -> str:
     """A proposal with all its parts."""
-    if isinstance(given, ProposalDraft):
-        abstract, papers = given.abstract, tuple(given.references)
-    else:
-        abstract, papers = given.summary, given.papers
     paths = ", ".join(f"`{path}`" if path else "the root" for path in given.paths)
-    parts = [f"Title: {given.title}", abstract]
+    parts = [f"Title: {given.title}", given.abstract]
     titled = {
         "Motivation": given.motivation,
         f"Changes (at {paths})" if paths else "Changes": "\n".join(f"- {change}" for change in given.changes),
         "Equations": given.equations,
         "Pseudo-code": given.pseudo_code,
         "Expected effect": given.expected_effect,
-        "Prediction": prediction(given.prediction) if given.prediction else "",
+        "Prediction": prediction(given.prediction),
         "Risks": "\n".join(f"- {risk}" for risk in given.risks),
-        "References": ", ".join(papers),
+        "References": ", ".join(given.references),
     }
     return "\n\n".join([*parts, *(f"{title}:\n{text}" for title, text in titled.items() if text)])
 
@@ -149,20 +164,9 @@ def hit(found: Hit) -> str:
     return f"- [{ids}] {paper.title} {where}{units}\n  {text}"
 
 
-FILTERS: dict[str, Callable[[Any], str]] = {
-    each.__name__: each
-    for each in (
-        numbered,
-        finding,
-        report,
-        interface,
-        result,
-        known,
-        statistic,
-        idea,
-        prediction,
-        proposal,
-        hit,
-    )
-}
+_FILTERS = (
+    numbered, finding, report, interface, says, forward, rating, result, known, statistic, idea, prediction,
+    proposal, hit,
+)  # fmt: skip
+FILTERS: dict[str, Callable[[Any], str]] = {each.__name__: each for each in _FILTERS}
 """Filters of templates by name."""

@@ -1,10 +1,11 @@
 """What prompts say of our own code, read from the code itself so that it is never out of date."""
 
 import ast
+import copy
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,33 +13,35 @@ from pathlib import Path
 import model_discovery.checks
 from model_discovery.blocks.kernel_source import find_kernel, kernel_modules
 from model_discovery.blocks.seed_designs import seed_units
-from model_discovery.blocks.unit_data import ROLES, Unit, accepts
+from model_discovery.blocks.unit_data import ROLES, Unit
 from model_discovery.checks.policy import kernel_names
 from model_discovery.checks.report import QUICK_STAGES
 
 _EXAMPLES = {
-    "block": ("PreNormBlock",),
-    "sequence_mixer": ("MinGRU", "GatedLinearAttention"),
-    "local_mixer": ("ShortConvolution",),
-    "channel_mixer": ("GatedMLP",),
-    "norm": ("RMSNorm",),
+    "block": "PreNormBlock",
+    "sequence_mixer": "GatedLinearAttention",
+    "local_mixer": "ShortConvolution",
+    "channel_mixer": "GatedMLP",
+    "norm": "RMSNorm",
 }
-_WITH_SLOTS = "ParallelMixers"
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A function that units may import: ``name(arguments)`` and what it computes, in a line."""
+    """A function that units may import: ``name(arguments)`` and what it computes, in a line.
+
+    ``steps``: it computes one step of decoding.
+    """
 
     name: str
     signature: str
     summary: str
+    steps: bool
 
 
-def example_units(role: str) -> tuple[Unit, ...]:
-    """Human units that show the contract for a role; the last one has slots."""
-    names = _EXAMPLES[role]
-    return tuple(seed_units()[name] for name in (*names, *(() if role == "block" else (_WITH_SLOTS,))))
+def example_unit(role: str) -> Unit:
+    """A human unit that shows the contract for a role."""
+    return seed_units()[_EXAMPLES[role]]
 
 
 def registry() -> tuple[tuple[str, tuple[Unit, ...]], ...]:
@@ -49,42 +52,25 @@ def registry() -> tuple[tuple[str, tuple[Unit, ...]], ...]:
 
 @cache
 def kernels() -> tuple[Kernel, ...]:
-    """The kernels in the order of their names, those of single decoding steps last."""
-    names = sorted(kernel_names(), key=lambda name: (name.endswith(("_step", "_state")), name))
-    return tuple(_kernel(name) for name in names)
+    """The kernels in the order of their names."""
+    return tuple(_kernel(name) for name in sorted(kernel_names()))
 
 
 def _kernel(name: str) -> Kernel:
     function = kernel_modules()[find_kernel(name)].bindings[name]
     if not isinstance(function, ast.FunctionDef):
         raise TypeError(f"kernel {name} is not a function")
-    return Kernel(name, _signature(function.args), _first_sentence(ast.get_docstring(function) or ""))
+    summary = " ".join((ast.get_docstring(function) or "").split("\n\n", 1)[0].replace("``", "`").split())
+    return Kernel(name, _signature(function.args), summary, steps=name.endswith(("_step", "_state")))
 
 
 def _signature(arguments: ast.arguments) -> str:
     """The arguments without types: ``q, k, v, log_decay=None, *, chunk=64``."""
-    bare = ast.parse(f"lambda {ast.unparse(_untyped(arguments))}: 0", mode="eval").body
-    assert isinstance(bare, ast.Lambda)
-    return ast.unparse(bare.args)
-
-
-def _untyped(arguments: ast.arguments) -> ast.arguments:
-    def bare(given: Sequence[ast.arg]) -> list[ast.arg]:
-        return [ast.arg(arg=each.arg) for each in given]
-
-    return ast.arguments(
-        posonlyargs=bare(arguments.posonlyargs),
-        args=bare(arguments.args),
-        vararg=arguments.vararg,
-        kwonlyargs=bare(arguments.kwonlyargs),
-        kw_defaults=arguments.kw_defaults,
-        kwarg=arguments.kwarg,
-        defaults=arguments.defaults,
-    )
-
-
-def _first_sentence(docstring: str) -> str:
-    return " ".join(docstring.split("\n\n", 1)[0].replace("``", "`").split())
+    bare = copy.deepcopy(arguments)
+    for node in ast.walk(bare):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+    return ast.unparse(bare)
 
 
 @cache
@@ -107,12 +93,12 @@ def _statement(function: ast.FunctionDef) -> str:
 
 
 def similar_units(role: str, text: str, units: Iterable[Unit], count: int) -> tuple[Unit, ...]:
-    """The units that may stand in a slot of ``role`` and whose words are nearest to ``text``.
+    """The units of ``role`` whose words and names are nearest to ``text``.
 
     Words count by how few of the units use them (TF-IDF, cosine).
     """
-    fitting = sorted({unit.id: unit for unit in units if accepts(role, unit.role)}.values(), key=_name)
-    bags = [_words(f"{unit.name} {unit.docstring}") for unit in fitting]
+    fitting = list({unit.id: unit for unit in units if unit.role == role}.values())
+    bags = [_words(unit.source) for unit in fitting]
     spread = Counter(word for bag in bags for word in bag)
     wanted = _words(text)
 
@@ -128,10 +114,6 @@ def similar_units(role: str, text: str, units: Iterable[Unit], count: int) -> tu
         (-_cosine(asked, weight(bag)), unit.name, unit) for bag, unit in zip(bags, fitting, strict=True)
     ]
     return tuple(unit for _, _, unit in sorted(scores, key=lambda score: score[:2])[:count])
-
-
-def _name(unit: Unit) -> str:
-    return unit.name
 
 
 def _words(text: str) -> Counter[str]:

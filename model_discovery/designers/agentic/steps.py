@@ -16,7 +16,6 @@ from model_discovery.designers.agentic.schemas import (
     SearchNote,
     UnitCode,
 )
-from model_discovery.designers.requests import Proposal
 
 Variables = Mapping[str, type | None]
 """Variables of a prompt, each with its kind; ``None``: a plain value or a list."""
@@ -46,19 +45,19 @@ ROLES: dict[str, dict[str, Step]] = {
         "search": _step(SearchNote, "notes hits round rounds", proposal=ProposalDraft),
         "review": _step(Review, "notes hits nearest", proposal=ProposalDraft),
     },
-    "planner": {"plan": _step(Plan, "open_slots history", proposal=Proposal, tree=UnitTree)},
+    "planner": {"plan": _step(Plan, "open_slots history", proposal=ProposalDraft, tree=UnitTree)},
     "coder": {
-        "write": _step(UnitCode, "path", proposal=Proposal, tree=UnitTree, plan=Plan),
+        "write": _step(UnitCode, "path", proposal=ProposalDraft, tree=UnitTree, plan=Plan),
         "retry": _step(
-            UnitCode, "path tried", proposal=Proposal, tree=UnitTree, plan=Plan, code=UnitCode,
+            UnitCode, "path tried", proposal=ProposalDraft, tree=UnitTree, plan=Plan, code=UnitCode,
             report=CheckReport, judgement=Judgement,
         ),
-        "block": _step(UnitCode, proposal=Proposal),
-        "block_retry": _step(UnitCode, "tried", proposal=Proposal, code=UnitCode, report=CheckReport),
+        "block": _step(UnitCode, proposal=ProposalDraft),
+        "block_retry": _step(UnitCode, "tried", proposal=ProposalDraft, code=UnitCode, report=CheckReport),
     },
     "observer": {
         "judge": _step(
-            Judgement, "path findings", proposal=Proposal, tree=UnitTree, plan=Plan, code=UnitCode
+            Judgement, "path findings", proposal=ProposalDraft, tree=UnitTree, plan=Plan, code=UnitCode
         )
     },
 }  # fmt: skip

@@ -106,8 +106,12 @@ class Templates:
         set of str
             Names of the partials it uses, and of theirs.
         """
-        tree = self._parse(template)
-        self._check_names(template, tree, known)
+        try:
+            tree = self._environment.parse(template.text)
+            undeclared = meta.find_undeclared_variables(tree) - known.keys()
+        except TemplateSyntaxError as error:  # an unknown filter too
+            raise UserError(f"{_at(template, error.lineno)}: {error.message}") from None
+        _check_names(template, tree, undeclared, known)
         used: set[str] = set()
         for name, line in _references(tree):
             if name not in self._partials:
@@ -119,26 +123,6 @@ class Templates:
                 )
             used |= {name, *self.check(self._partials[name], known)}
         return used
-
-    def _parse(self, template: Template) -> nodes.Template:
-        try:
-            return self._environment.parse(template.text)
-        except TemplateSyntaxError as error:
-            raise UserError(f"{_at(template, error.lineno)}: {error.message}.") from None
-
-    def _check_names(
-        self, template: Template, tree: nodes.Template, known: Mapping[str, Collection[str] | None]
-    ) -> None:
-        undeclared = meta.find_undeclared_variables(tree) - known.keys()
-        for name in tree.find_all(nodes.Name):
-            if name.name in undeclared:
-                raise _unknown(_at(template, name.lineno), f"variable '{name.name}'", name.name, known)
-        for attribute in tree.find_all(nodes.Getattr):
-            owner = attribute.node
-            names = known.get(owner.name) if isinstance(owner, nodes.Name) else None
-            if names is not None and attribute.attr not in names and isinstance(owner, nodes.Name):
-                where = _at(template, attribute.lineno)
-                raise _unknown(where, f"'{owner.name}.{attribute.attr}'", attribute.attr, names)
 
     def render(self, template: Template, variables: Mapping[str, Any]) -> list[tuple[str, bool]]:
         """The text in pieces, each with whether it may be dropped; empty pieces are left out.
@@ -166,6 +150,23 @@ class Templates:
                 found = f"{name}, line {trace.tb_lineno}"
             trace = trace.tb_next
         return found
+
+
+def _check_names(
+    template: Template,
+    tree: nodes.Template,
+    undeclared: Collection[str],
+    known: Mapping[str, Collection[str] | None],
+) -> None:
+    for name in tree.find_all(nodes.Name):
+        if name.name in undeclared:
+            raise _unknown(_at(template, name.lineno), f"variable '{name.name}'", name.name, known)
+    for attribute in tree.find_all(nodes.Getattr):
+        owner = attribute.node.name if isinstance(attribute.node, nodes.Name) else ""
+        names = known.get(owner)
+        if names is not None and attribute.attr not in names:
+            where = _at(template, attribute.lineno)
+            raise _unknown(where, f"'{owner}.{attribute.attr}'", attribute.attr, names)
 
 
 def _pieces(text: str) -> Iterator[tuple[str, bool]]:
