@@ -1,17 +1,153 @@
 """BibTeX files as people have them: read into papers, and written from them."""
 
+import hashlib
+import logging
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from model_discovery.errors import EXIT_FAILED, UserError
+from model_discovery.library.found import Found
+from model_discovery.library.identifiers import Identifier, recognise
 from model_discovery.library.types import Paper
+
+_ARXIV_FIELDS = ("eprint", "url", "journal", "volume", "note", "howpublished", "doi")
+_ARXIV_INSIDE = re.compile(
+    r"(?:arxiv[:.]\s*|arxiv\.org/\w+/|\babs/)([a-z-]*/?\d{4}\.?\d{3,5})", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a file: its key, and the paper it names; ``why`` says why it names none."""
+
+    key: str
+    found: Found | None
+    why: str = ""
+
+
+def read_bibtex(path: Path) -> list[Entry]:
+    """The entries of a BibTeX file; broken ones say what is wrong, with their line.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, or holds no entry at all.
+    """
+    import bibtexparser
+    from bibtexparser import middlewares as m
+
+    try:
+        text = path.read_bytes().decode("utf-8-sig", "replace")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.", exit_code=EXIT_FAILED) from None
+    logging.getLogger("bibtexparser").setLevel(logging.ERROR)  # what it warns of is in its failed blocks
+    library = bibtexparser.parse_string(text, append_middleware=[m.SeparateCoAuthors()])
+    strings = {name.lower(): string.value for name, string in library.strings_dict.items()}
+    entries = {entry.key: _plain_fields(entry, strings) for entry in library.entries}
+    found = [
+        _entry(key, fields, entries) for key, fields in entries.items() if _is_paper(fields, key, entries)
+    ]
+    for block in library.failed_blocks:
+        line = (block.start_line or 0) + 1
+        said = getattr(block.error, "abort_reason", None) or str(block.error).split(" Note:")[0]
+        key = re.match(r"\s*@\w+\s*[{(]\s*([^,\s]*)", block.raw or "")
+        found.append(
+            Entry(key[1] if key else f"line {line}", None, f"line {line}: {' '.join(said.split())[:160]}")
+        )
+    if not found:
+        raise UserError(f"{path} has no BibTeX entry.", exit_code=EXIT_FAILED)
+    return found
+
+
+def _plain_fields(entry: Any, strings: Mapping[str, str]) -> dict[str, str]:
+    """Fields in plain letters; authors joined by line ends."""
+    fields = {}
+    for field in entry.fields:
+        value = field.value
+        if isinstance(value, list):
+            fields[field.key.lower()] = "\n".join(filter(None, map(_name, value)))
+        else:
+            fields[field.key.lower()] = _plain(_concatenated(str(value), field.enclosing, strings))
+    return fields
+
+
+def _concatenated(value: str, enclosing: str | None, strings: Mapping[str, str]) -> str:
+    """``icml # ", vol. 2"`` with the strings put in; other values as they are."""
+    if enclosing != "no-enclosing" or "#" not in value:
+        return strings.get(value.lower(), value) if enclosing == "no-enclosing" else value
+    parts = (part.strip() for part in value.split("#"))
+    return "".join(strings.get(part.lower(), part.strip('{}"')) for part in parts)
+
+
+def _plain(text: str) -> str:
+    from pylatexenc.latex2text import LatexNodes2Text
+
+    plain = LatexNodes2Text(math_mode="verbatim", keep_comments=True).latex_to_text(text)
+    return " ".join(str(plain).split())
+
+
+def _name(text: str) -> str:
+    """``Last, Jr, First`` as ``First Last Jr``."""
+    parts = [part.strip() for part in _plain(text).split(",")]
+    if parts == ["others"] or "{" in text[:1]:
+        return "" if parts == ["others"] else _plain(text)
+    return " ".join(filter(None, [parts[-1], *parts[:-1]])) if len(parts) > 1 else parts[0]
+
+
+def _is_paper(fields: Mapping[str, str], key: str, entries: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether an entry is a paper of its own: proceedings that others refer to are not."""
+    return "author" in fields or not any(other.get("crossref") == key for other in entries.values())
+
+
+def _entry(key: str, fields: dict[str, str], entries: Mapping[str, Mapping[str, str]]) -> Entry:
+    above = entries.get(fields.get("crossref", ""), {})
+    fields = {
+        **{k: v for k, v in above.items() if k != "title"},
+        "booktitle": above.get("title", ""),
+        **fields,
+    }
+    if not fields.get("title"):
+        return Entry(key, None, "it has no title")
+    identifier = _identifier(fields)
+    year = re.search(r"\b(\d{4})\b", fields.get("year") or fields.get("date", ""))
+    paper = Paper(
+        id=identifier.paper_id if identifier else _title_id(fields["title"]),
+        title=fields["title"],
+        authors=tuple(filter(None, fields.get("author", "").split("\n"))),
+        year=int(year[1]) if year else None,
+        venue=fields.get("journal") or fields.get("journaltitle") or fields["booktitle"],
+        arxiv=identifier.value if identifier and identifier.kind == "arxiv" else "",
+        doi=fields.get("doi", "").lower().removeprefix("https://doi.org/"),
+        source="papers",
+    )
+    return Entry(key, Found(paper, fields.get("abstract", "")))
+
+
+def _identifier(fields: Mapping[str, str]) -> Identifier | None:
+    prefix = (fields.get("archiveprefix") or fields.get("eprinttype", "")).lower()
+    if prefix == "arxiv" and (found := recognise(fields.get("eprint", ""))):
+        return found
+    for name in _ARXIV_FIELDS:
+        if (inside := _ARXIV_INSIDE.search(fields.get(name, ""))) and (found := recognise(inside[1])):
+            return found
+    return recognise(fields.get("doi", "")) if fields.get("doi") else None
+
+
+def _title_id(title: str) -> str:
+    """Id of a paper that has a title only."""
+    letters = re.sub(r"\W+", " ", title.casefold()).strip()
+    return f"title:{hashlib.sha256(letters.encode()).hexdigest()[:24]}"
 
 
 def write_bibtex(papers: Iterable[Paper]) -> str:
     """BibTeX of papers, one entry each, in LaTeX's own spelling of accents; keys are readable and unique."""
     import bibtexparser
-    from bibtexparser import middlewares as m
-    from bibtexparser.model import Entry, Field
+    from bibtexparser.model import Entry as BibEntry
+    from bibtexparser.model import Field
 
     library = bibtexparser.Library()
     keys: set[str] = set()
@@ -19,18 +155,29 @@ def write_bibtex(papers: Iterable[Paper]) -> str:
         key = _key(paper, keys)
         keys.add(key)
         fields = [Field(name, value) for name, value in _fields(paper).items() if value]
-        library.add(Entry("misc" if paper.arxiv or not paper.venue else "article", key, fields))
-    return str(
-        bibtexparser.write_string(library, prepend_middleware=[m.LatexEncodingMiddleware(keep_math=True)])
-    )
+        library.add(BibEntry("misc" if paper.arxiv or not paper.venue else "article", key, fields))
+    return str(bibtexparser.write_string(library))
+
+
+def _latex_name(name: str) -> str:
+    return f"{{{_latex(name)}}}" if " and " in name else _latex(name)
+
+
+def _latex(text: str) -> str:
+    """Accents and signs as LaTeX writes them; mathematics between dollars stays."""
+    from pylatexenc.latexencode import UnicodeToLatexEncoder
+
+    encode = UnicodeToLatexEncoder(unknown_char_policy="keep").unicode_to_latex
+    parts = re.split(r"(\$[^$]*\$)", text)
+    return "".join(part if part.startswith("$") and len(part) > 1 else encode(part) for part in parts)
 
 
 def _fields(paper: Paper) -> dict[str, str]:
     return {
-        "title": paper.title,
-        "author": " and ".join(paper.authors),
+        "title": _latex(paper.title),
+        "author": " and ".join(map(_latex_name, paper.authors)),
         "year": str(paper.year or ""),
-        "journal": paper.venue,
+        "journal": _latex(paper.venue),
         "doi": paper.doi,
         "eprint": paper.arxiv,
         "archiveprefix": "arXiv" if paper.arxiv else "",
