@@ -1,0 +1,202 @@
+"""What a session works with: its tools, and the one way to ask a role, run a check, search."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel
+
+from model_discovery.blocks.unit_tree import UnitTree
+from model_discovery.checks.report import CheckReport
+from model_discovery.config import AgentsConfig
+from model_discovery.designers.agentic.brief import brief_of
+from model_discovery.designers.agentic.prompts import render
+from model_discovery.designers.agentic.specs import AgentSpec
+from model_discovery.designers.knowledge import FailedIdea, Idea
+from model_discovery.designers.requests import Attempt, DesignRequest, Spending
+from model_discovery.errors import EXIT_FAILED, UserError
+from model_discovery.library.types import Hit
+from model_discovery.llm.journal import Event, Journal, Json, as_json
+from model_discovery.llm.types import BadReply, ModelSettings
+from model_discovery.seeds import derive
+
+if TYPE_CHECKING:
+    from model_discovery.llm.client import LLM
+
+Answer = TypeVar("Answer", bound=BaseModel)
+_ASKED = 2  # a reply of no use is asked for once more
+
+
+@dataclass(frozen=True)
+class SessionTools:
+    """The world of a session.
+
+    Attributes
+    ----------
+    llm, journal
+        The client, and the journal that it writes to.
+    specs
+        By role.
+    check
+        Checks a tree: as a ``unit`` still being built, or as a ``design``, compared with the parents too.
+    search
+        Finds papers for a long query and short keywords, either of which may be empty.
+    report
+        Is told what goes on.
+    """
+
+    llm: "LLM"
+    specs: Mapping[str, AgentSpec]
+    check: Callable[[UnitTree, str], CheckReport]
+    search: Callable[[str, list[str]], list[Hit]]
+    journal: Journal
+    report: Callable[..., None] = lambda **_: None
+
+
+class Desk:
+    """Where one session asks its roles, checks trees and searches; everything goes through the journal.
+
+    ``attempts`` are the trees checked so far.
+    """
+
+    def __init__(self, request: DesignRequest, tools: SessionTools) -> None:
+        self.request = request
+        self.config = request.agents or AgentsConfig()
+        self.journal = tools.journal
+        self.brief = brief_of(request)
+        self.attempts: list[Attempt] = []
+        self._tools = tools
+        self._settings = self._begin()
+
+    def _begin(self) -> dict[str, ModelSettings]:
+        """The models of this session, as drawn when it began: a replay needs no key and no draw."""
+        facts = _facts(self.request)
+        held = self.journal.once("begin", facts, lambda: {**facts, "models": self._drawn()})
+        return {
+            role: ModelSettings(**{**settings, "fallbacks": tuple(settings["fallbacks"])})
+            for role, settings in held["models"].items()
+        }
+
+    def _drawn(self) -> Json:
+        settings = {
+            role: spec.settings(self.config, random.Random(derive(self.request.seed, "model", role)))
+            for role, spec in self._tools.specs.items()
+        }
+        return {role: asdict(one) for role, one in settings.items()}
+
+    # -- asking
+
+    def ask(self, role: str, step: str, schema: type[Answer], **variables: Any) -> Answer:
+        """One answer of a role.
+
+        Raises
+        ------
+        BadReply
+            The model answered, and it is of no use.
+        LimitReached
+            Nothing more may be spent.
+        """
+        messages = render(
+            self._tools.specs[role], step, self.request.operator, {"brief": self.brief, **variables}
+        )
+        reply = self._tools.llm.chat(role, step, messages, schema, self._settings[role])
+        assert isinstance(reply.parsed, schema)
+        return reply.parsed
+
+    def ask_again(self, role: str, step: str, schema: type[Answer], **variables: Any) -> Answer | None:
+        """`ask` for answers that no draft depends on: asked twice; ``None`` when both were of no use."""
+        for _ in range(_ASKED):
+            try:
+                return self.ask(role, step, schema, **variables)
+            except BadReply:
+                continue  # the call's own event says what was wrong
+        return None
+
+    def learn(self, idea: Idea | FailedIdea) -> None:
+        """Tell every later question of this session of an idea, as if the campaign had it already."""
+        known = self.brief.knowledge
+        if isinstance(idea, Idea):
+            known = known.model_copy(update={"ideas": (*known.ideas, idea)})
+        else:
+            known = known.model_copy(update={"failed": (*known.failed, idea)})
+        self.brief = replace(self.brief, knowledge=known)
+
+    # -- the world
+
+    def search(self, query: str, keywords: list[str]) -> list[Hit]:
+        """Papers for a query and keywords."""
+        asked = {"query": query, "keywords": keywords}
+        held = self.journal.once(
+            "search",
+            asked,
+            lambda: {**asked, "hits": list(map(as_json, self._tools.search(query, keywords)))},
+        )
+        return [Hit.model_validate(hit) for hit in held["hits"]]
+
+    def check(self, tree: UnitTree, what: str = "unit") -> CheckReport:
+        """The report of a tree, as a ``unit`` being built or as a whole ``design``.
+
+        A replay takes units from the journal; a design that passed is checked again all the same.
+        """
+        held = self.journal.once(
+            "check",
+            {"tree": tree.to_json(), "what": what},
+            lambda: {
+                "what": what,
+                "structure_hash": tree.structure_hash,
+                "map": tree.ascii(),
+                "report": as_json(self._tools.check(tree, what)),
+            },
+        )
+        report = CheckReport.model_validate(held["report"])
+        if self.journal.mode == "replay" and what == "design" and report.ok:
+            report = self._checked_again(tree)
+        self.tried(tree, report)
+        return report
+
+    def _checked_again(self, tree: UnitTree) -> CheckReport:
+        report = self._tools.check(tree, "design")
+        if not report.ok:
+            raise UserError(
+                f"The recorded design {tree.structure_hash} passed its checks then and fails them now: "
+                f"{report.summary}.",
+                hint="the checks or torch have changed since it was recorded",
+                exit_code=EXIT_FAILED,
+            )
+        return report
+
+    def tried(self, tree: UnitTree, report: CheckReport) -> None:
+        """Keep an attempt; a structure that passed as a unit and is checked again as a design is one."""
+        attempt = Attempt(structure_hash=tree.structure_hash, ok=report.ok, findings=report.findings)
+        if self.attempts and self.attempts[-1].ok and self.attempts[-1].structure_hash == tree.structure_hash:
+            del self.attempts[-1]
+        self.attempts.append(attempt)
+
+    def report(self, stage: str, **fields: Any) -> None:
+        """Tell whoever watches what is done now, and what was spent."""
+        spent = spending_of(self.journal.events)
+        self._tools.report(stage=stage, dollars=spent.dollars, calls=spent.calls, **fields)
+
+
+def spending_of(events: list[Event]) -> Spending:
+    """What the calls in a journal cost; dollars are unknown as soon as one call's are."""
+    calls = [event.data for event in events if event.kind == "llm_call" and event.data.get("requests")]
+    dollars = [call.get("dollars") for call in calls]
+    return Spending(
+        calls=sum(call["requests"] for call in calls),
+        input_tokens=sum(call["usage"]["input"] for call in calls),
+        output_tokens=sum(call["usage"]["output"] for call in calls),
+        dollars=None if None in dollars else sum(cost for cost in dollars if cost is not None),
+    )
+
+
+def _facts(request: DesignRequest) -> Json:
+    """What makes a request this one and no other, apart from how it is run."""
+    return {
+        "instruction": request.instruction,
+        "operator": request.operator,
+        "parents": [[parent.name, parent.unit_tree.structure_hash] for parent in request.parents],
+        "seed": request.seed,
+        "unfinished": request.unfinished.title if request.unfinished else "",
+    }
