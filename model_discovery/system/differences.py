@@ -11,6 +11,8 @@ from model_discovery.system.progress import make_console, program
 from model_discovery.system.views import Facts
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from model_discovery.blocks import Unit, UnitTree
 
 
@@ -137,7 +139,6 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 def print_difference(facts: Facts) -> None:
     """Slots, then code; coloured on a terminal. A unit of the library that only came or went is named."""
     from rich.markup import escape
-    from rich.text import Text
 
     console = make_console()
     console.print(f"[bold]{escape(facts['from'])} -> {escape(facts['to'])}[/bold]")
@@ -159,8 +160,15 @@ def print_difference(facts: Facts) -> None:
         names = before if before == after else f"{before} -> {after}"
         console.print(f"\n[bold]{code['slot']}[/bold]: {names}", soft_wrap=True)
         for line in code["diff"].splitlines():
-            style = "bold" if line.startswith(("+++ ", "--- ")) else _STYLES.get(line[:1], "")
-            console.print(Text(line, style=style), soft_wrap=True)
+            console.print(diff_line(line), soft_wrap=True)
+
+
+def diff_line(line: str) -> "Text":
+    """A line of a unified diff in its colour."""
+    from rich.text import Text
+
+    style = "bold" if line.startswith(("+++ ", "--- ")) else _STYLES.get(line[:1], "")
+    return Text(line, style=style)
 
 
 def _change(change: Facts) -> str:
