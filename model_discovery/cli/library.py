@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from model_discovery.cli.options import AsJson, Debug, show_facts
+from model_discovery.cli.options import AsJson, Debug, print_json, show_facts
+from model_discovery.errors import EXIT_FAILED
 
 app = typer.Typer(help="Search papers, and add your own.", no_args_is_help=True)
 
@@ -15,6 +16,31 @@ Sources = Annotated[
         "--source", help="cards (they ship) or papers (your own); both unless told; may be repeated."
     ),
 ]
+
+
+@app.command("add")
+def add(
+    what: Annotated[
+        list[str],
+        typer.Argument(help="PDF and BibTeX files, folders of them, arXiv ids, DOIs, Semantic Scholar ids."),
+    ],
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Fetch the PDF of an id too, where anyone may have it.")
+    ] = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="Look up abstracts that BibTeX entries lack; needs network.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Add papers of your own; says of each what became of it."""
+    from model_discovery.system import library
+
+    added = library.tell_added(library.add(what, pdf=pdf, abstracts=online), quiet=as_json)
+    if as_json:
+        print_json(added)
+    if library.nothing_there(added):
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command("search")

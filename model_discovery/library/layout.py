@@ -35,6 +35,8 @@ class Line:
         Whether it begins with a raised sign, as footnotes do.
     level
         Whether it runs from left to right.
+    wide
+        Whether its block crosses both columns of a page that has two.
     """
 
     page: int
@@ -49,6 +51,7 @@ class Line:
     starts: bool = True
     mark: bool = False
     level: bool = True
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,8 @@ def _page_order(lines: Sequence[Line], width: float) -> list[Line]:
     middle = find_gutter(lines, width)
     if middle is None:
         return _column(lines)
+    crossing = {line.block for line in lines if line.x0 < middle - 3 and line.x1 > middle + 3}
+    lines = [replace(line, wide=line.block in crossing) for line in lines]
     ordered: list[Line] = []
     wide: list[Line] = []
     zone: list[Line] = []

@@ -141,10 +141,10 @@ class _Reading:
         self._append(self._sections[-1], [line.text for line in block], [line.page for line in block])
 
     def _in_float(self, block: Sequence[Line]) -> bool:
-        """Whether small print beside a caption belongs to its table or figure."""
+        """Whether text beside a caption is part of its table or figure: in small print, or across columns."""
         small = max(line.size for line in block) < self._body - 0.4
         abstract = bool(self._sections) and self._sections[-1].heading == "Abstract"
-        return small and not abstract and block[0].page in self._floats
+        return (small or block[0].wide) and not abstract and block[0].page in self._floats
 
     def _append(self, section: Section, texts: Sequence[str], pages: Sequence[int]) -> None:
         """Add lines to a section: to its last paragraph where that was cut by a column or a page."""
@@ -177,11 +177,11 @@ def join_lines(text: str, line: str, words: set[str]) -> str:
 
 
 def _vocabulary(lines: Iterable[Line]) -> set[str]:
-    """Words that stand inside lines, where no hyphen was put by the line's end."""
+    """Words that stand inside lines: those at their ends may be halves of one."""
     return {
         word
         for line in lines
-        for word in (found.strip("-").lower() for found in re.findall(r"[^\W\d_][\w-]*", line.text)[:-1])
+        for word in (found.strip("-").lower() for found in re.findall(r"[^\W\d_][\w-]*", line.text)[1:-1])
     }
 
 

@@ -179,9 +179,7 @@ class Service:
         try:
             body = retrying(self._once, url, dict(params or {}), dict(headers or {}), post)
         except _TryAgain as last:
-            why = f"{self.name} is not reachable ({last})"
-            self._answers.set_down(self.name, why, DOWN if last.wait is None else min(last.wait, DOWN))
-            raise ServiceDown(why) from None
+            raise self._down(str(last), last.wait) from None
         self._answers.set_down(self.name, "", 0)
         return body
 
@@ -195,10 +193,12 @@ class Service:
                 timeout=self._timeout, follow_redirects=not headers,  # a header may be a key
             ) as response:  # fmt: skip
                 return self._body(response.status_code, response.headers, response.iter_bytes())
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise self._down(_brief(error)) from None  # no network, most likely: a further try costs time
         except httpx.TimeoutException:
             raise _TryAgain(f"no answer in {self._timeout:g} s") from None
         except (httpx.TransportError, httpx.TooManyRedirects) as error:
-            raise _TryAgain(" ".join(str(error).split())[:100] or type(error).__name__) from None
+            raise _TryAgain(_brief(error)) from None
         except httpx.InvalidURL as error:
             raise ServiceDown(f"{self.name} has no address of use: {url} ({error})") from None
 
@@ -221,11 +221,21 @@ class Service:
             raise ServiceDown(f"{self.name} refused the request: status {status}, {said}")
         return body
 
+    def _down(self, why: str, seconds: float | None = None) -> ServiceDown:
+        """Remember that the service is down, for as long as it says or for a while."""
+        why = f"{self.name} is not reachable ({why})"
+        self._answers.set_down(self.name, why, DOWN if seconds is None else min(seconds, DOWN))
+        return ServiceDown(why)
+
     def _read(self, body: bytes, read: Callable[[bytes], Answer]) -> Answer:
         try:
             return read(body)
         except ValueError as error:
             raise ServiceDown(f"{self.name} sent an answer that cannot be read ({error})") from None
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:100] or type(error).__name__
 
 
 def _wait(state: object) -> float:

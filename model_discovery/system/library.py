@@ -1,6 +1,9 @@
-"""The paper library as people use it: search, look, export."""
+"""The paper library as people use it: add, search, look, export."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,26 +13,87 @@ from model_discovery.system.views import Facts
 
 if TYPE_CHECKING:
     from model_discovery.library import Paper, PaperLibrary, Source
+    from model_discovery.library.adding import Added
 
 _SOURCES: "tuple[Source, ...]" = ("cards", "papers")
+_STATUSES = ("added", "already there", "not added")
 _SHOWN = 280  # characters of a passage in a list of hits
 
 
-def open_library() -> "PaperLibrary":
-    """The library in this machine's folder, made where there is none."""
+@contextmanager
+def open_library() -> "Iterator[PaperLibrary]":
+    """The library in this machine's folder, made where there is none; says what was found damaged."""
     from model_discovery.config import Settings
     from model_discovery.library import PaperLibrary
 
     settings = Settings()
-    return PaperLibrary.open(settings.library_dir, embedder=settings.library_embedder)
+    library = PaperLibrary.open(settings.library_dir, embedder=settings.library_embedder)
+    try:
+        yield library
+    finally:
+        for note in library.notes:
+            make_console(stderr=True).print(note, markup=False, soft_wrap=True)
+        library.close()
+
+
+def add(what: Sequence[str], *, pdf: bool = False, abstracts: bool = False) -> "Iterator[Added]":
+    """Add files, folders and ids; yields what became of each when it is done."""
+    from model_discovery.config import Settings
+    from model_discovery.library.adding import add_papers
+    from model_discovery.library.online import Online
+
+    with open_library() as library:
+        yield from add_papers(library, what, Online.from_settings(Settings()), pdf=pdf, abstracts=abstracts)
+
+
+def tell_added(added: "Iterable[Added]", *, quiet: bool = False) -> list[Facts]:
+    """Say what became of each paper as it comes, and how many of each kind at the end; returns the facts."""
+    console = make_console(quiet=quiet)
+    rows: list[Facts] = []
+    for one in added:
+        rows.append(asdict(one))
+        console.print(_added_line(one), markup=False, soft_wrap=True)
+    counts = Counter(row["status"] for row in rows)
+    if len(rows) > 1:
+        total = ", ".join(f"{counts[status]:,} {status}" for status in _STATUSES if counts[status])
+        console.print(total, markup=False)
+    return rows
+
+
+def nothing_there(added: Sequence[Facts]) -> bool:
+    """Whether the library has none of what was to be added."""
+    return all(row["status"] == "not added" for row in added)
+
+
+def _added_line(one: "Added") -> str:
+    if one.status == "not added":
+        return f"not added: {one.what}: {one.why}" if one.what not in one.why else f"not added: {one.why}"
+    size = f", {one.passages:,} passage{'s'[: one.passages > 1]}" if one.passages else ""
+    notes = f" ({'; '.join(one.notes)})" if one.notes else ""
+    return f"{one.status}: {one.title} [{one.paper}{size}]{notes}"
 
 
 def search(query: str, k: int, sources: Sequence[str] = (), *, online: bool = False) -> Facts:
-    """``hits`` of a query, best first, and ``notes`` on services that did not answer."""
+    """``hits`` of a query, best first, and ``notes`` on services that did not answer.
+
+    With ``online``, hits of Semantic Scholar and arXiv follow those of the library.
+    """
     if not query.strip():
         raise UserError("The query is empty.", hint='for example: library search "gated linear attention"')
-    hits = open_library().search(query, k, _sources(sources))
-    return {"query": query, "hits": [hit.model_dump() for hit in hits], "notes": []}
+    wanted = _sources(sources)
+    with open_library() as library:
+        hits = library.search(query, k, wanted)
+        own = {name for paper in library.papers() for name in (paper.id, paper.arxiv, paper.doi) if name}
+    notes: list[str] = []
+    if online:
+        from model_discovery.config import Settings
+        from model_discovery.library.online import Online
+
+        services = Online.from_settings(Settings())
+        found = services.search(query, k)
+        hits += [hit for hit in found if not {hit.paper.id, hit.paper.arxiv, hit.paper.doi} & own]
+        notes = services.notes
+    return {"query": query, "hits": [hit.model_dump() for hit in hits], "notes": notes}
 
 
 def print_hits(facts: Facts) -> None:
@@ -42,7 +106,8 @@ def print_hits(facts: Facts) -> None:
         about = [_authors(paper), str(paper["year"] or ""), hit["source"], ", ".join(filter(None, place))]
         console.print(f"  {' · '.join(filter(None, about))}", markup=False, soft_wrap=True)
         console.print(f"  {_brief(hit['passage'])}", markup=False, soft_wrap=True)
-        console.print(f"  {program()} library show {paper['id']}", markup=False, soft_wrap=True, style="dim")
+        do = "show" if hit["source"] in _SOURCES else "add"
+        console.print(f"  {program()} library {do} {paper['id']}", markup=False, soft_wrap=True, style="dim")
     if not facts["hits"]:
         console.print("nothing found", markup=False)
     for note in facts["notes"]:
@@ -51,24 +116,33 @@ def print_hits(facts: Facts) -> None:
 
 def describe(name: str) -> Facts:
     """A paper by its id, arXiv id or DOI: its record, passages, links, and the papers that build on it."""
-    library = open_library()
-    papers = library.papers()
-    wanted = name.strip().lower()
-    found = [
-        paper
-        for paper in papers
-        if wanted in {each.lower() for each in (paper.id, paper.arxiv, paper.doi, paper.s2) if each}
-    ]
-    found = found or [paper for paper in papers if len(wanted) >= 12 and paper.id.startswith(wanted)]
-    if not found:
-        raise unknown("paper", name, [paper.id for paper in papers])
-    paper = found[0]
+    with open_library() as library:
+        papers = library.papers()
+        paper = _named(name, papers)
+        passages = library.passages(paper.id)
     return {
         "paper": paper.model_dump(),
         "links": links(paper),
         "built_upon_by": [each.id for each in papers if paper.id in each.builds_on],
-        "passages": [passage.model_dump() for passage in library.passages(paper.id)],
+        "passages": [passage.model_dump() for passage in passages],
     }
+
+
+def _named(name: str, papers: "Sequence[Paper]") -> "Paper":
+    from model_discovery.library.identifiers import recognise
+
+    name = name.strip()
+    for paper in papers:
+        if name == paper.id:
+            return paper
+    if identifier := recognise(name):
+        for paper in papers:
+            if getattr(paper, identifier.kind).lower() == identifier.value.lower():
+                return paper
+    begins = [paper for paper in papers if len(name) >= 12 and paper.id.startswith(name)]
+    if len(begins) != 1:
+        raise unknown("paper", name, [paper.id for paper in papers])
+    return begins[0]
 
 
 def links(paper: "Paper") -> list[str]:
@@ -113,8 +187,8 @@ def print_paper(facts: Facts) -> None:
 
 def stats() -> Facts:
     """What the library holds."""
-    facts: Facts = open_library().stats().model_dump()
-    return facts
+    with open_library() as library:
+        return library.stats().model_dump()
 
 
 def print_stats(facts: Facts) -> None:
@@ -131,14 +205,14 @@ def export(path: Path, sources: Sequence[str] = ()) -> str:
     if path.suffix not in (".jsonl", ".bib"):
         raise UserError(f"{path} is neither .jsonl nor .bib.", hint="the ending says what is written")
     wanted = _sources(sources)
-    library = open_library()
-    papers = [paper for paper in library.papers() if paper.source in wanted]
-    if path.suffix == ".bib":
-        from model_discovery.library.bibtex import write_bibtex
+    with open_library() as library:
+        papers = [paper for paper in library.papers() if paper.source in wanted]
+        if path.suffix == ".bib":
+            from model_discovery.library.bibtex import write_bibtex
 
-        text = write_bibtex(papers)
-    else:
-        text = "".join(_json_lines(library, papers))
+            text = write_bibtex(papers)
+        else:
+            text = "".join(_json_lines(library, papers))
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
