@@ -1,16 +1,21 @@
 """``model-discovery discover``: one campaign from a sentence to a leaderboard."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import typer
 
 from model_discovery.cli.options import (
     DEFAULT_DB,
+    AgentSpec,
+    ApiBase,
     AsJson,
     BlimpDir,
     Corpus,
     Db,
     Debug,
+    Flow,
+    Model,
     Suites,
     Track,
     Workers,
@@ -18,6 +23,8 @@ from model_discovery.cli.options import (
     refuse_with_resume,
 )
 from model_discovery.errors import UserError
+
+_Number = TypeVar("_Number", int, float)
 
 
 def discover(
@@ -39,6 +46,23 @@ def discover(
     suite: Suites = None,
     blimp_dir: BlimpDir = None,
     selector: Annotated[str | None, typer.Option(help="posterior, quadrant, greedy or random.")] = None,
+    designer: Annotated[
+        str | None, typer.Option(help="genetic (unless told) or agentic: designs by language models.")
+    ] = None,
+    designers: Annotated[
+        str | None,
+        typer.Option(metavar="NAME=SHARE,…", help="Several designers, such as agentic=0.7,genetic=0.3."),
+    ] = None,
+    model: Model = None,
+    api_base: ApiBase = None,
+    agent_spec: AgentSpec = None,
+    flow: Flow = None,
+    max_dollars: Annotated[
+        float | None, typer.Option(help="What the whole campaign may spend on models, in US dollars.")
+    ] = None,
+    max_llm_tokens: Annotated[
+        int | None, typer.Option(help="Tokens, in and out, that its models may use in all.")
+    ] = None,
     design_budget: Annotated[int | None, typer.Option(help="How many designs may be made.")] = None,
     verify_budget: Annotated[
         str | None, typer.Option(metavar="SCALE=N,…", help="Runs per scale, such as 0.1M=12,0.4M=3.")
@@ -62,8 +86,10 @@ def discover(
         refuse_with_resume({
             "an instruction": instruction, "--preset": preset, "--name": name, "--seed": seed,
             "--recipe": recipe, "--corpus": corpus, "--suite": suite, "--blimp-dir": blimp_dir,
-            "--selector": selector, "--design-budget": design_budget, "--verify-budget": verify_budget,
-            "--set": assign, "--dry-run": dry_run,
+            "--selector": selector, "--designer": designer, "--designers": designers, "--model": model,
+            "--api-base": api_base, "--agent-spec": agent_spec, "--flow": flow, "--max-dollars": max_dollars,
+            "--max-llm-tokens": max_llm_tokens, "--design-budget": design_budget,
+            "--verify-budget": verify_budget, "--set": assign, "--dry-run": dry_run,
         })  # fmt: skip
         system = BuildSystem(db=db, workers=workers, track=track, progress=not (quiet or as_json))
         result = system.resume(resume)
@@ -77,6 +103,14 @@ def discover(
             suites=tuple(suite) if suite else None,
             blimp_dir=None if blimp_dir is None else str(blimp_dir),
             selector=selector,
+            designer=designer,
+            designers=_shares(designers),
+            model=model,
+            api_base=api_base,
+            agent_spec=agent_spec,
+            flow=flow,
+            max_dollars=max_dollars,
+            max_llm_tokens=max_llm_tokens,
             designs=design_budget,
             runs=_runs(verify_budget),
             workers=workers,
@@ -96,15 +130,25 @@ def discover(
 
 def _runs(text: str | None) -> dict[str, int] | None:
     """``0.1M=12,0.4M=3`` as a mapping."""
-    if text is None:
-        return None
-    runs: dict[str, int] = {}
+    return None if text is None else _pairs(text, int, "--verify-budget", "SCALE=N", "0.1M=12,0.4M=3")
+
+
+def _shares(text: str | None) -> dict[str, float] | None:
+    """``agentic=0.7,genetic=0.3`` as a mapping."""
+    example = "agentic=0.7,genetic=0.3"
+    return None if text is None else _pairs(text, float, "--designers", "NAME=SHARE", example)
+
+
+def _pairs(
+    text: str, number: Callable[[str], _Number], option: str, form: str, example: str
+) -> dict[str, _Number]:
+    pairs: dict[str, _Number] = {}
     for part in text.split(","):
-        scale, equals, count = part.partition("=")
+        name, equals, value = part.partition("=")
         try:
-            runs[scale.strip()] = int(count)
+            pairs[name.strip()] = number(value)
         except ValueError:
             equals = ""
         if not equals:
-            raise UserError(f"--verify-budget: '{part}' is not SCALE=N.", hint="for example 0.1M=12,0.4M=3")
-    return runs
+            raise UserError(f"{option}: '{part}' is not {form}.", hint=f"for example {example}")
+    return pairs

@@ -51,6 +51,23 @@ Track = Annotated[
     str | None,
     typer.Option("--track", help="Show runs elsewhere too: wandb, tensorboard or none (unless told)."),
 ]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", help="Language model of every role, as litellm names it: anthropic/NAME, openai/NAME, …"
+    ),
+]
+ApiBase = Annotated[
+    str | None,
+    typer.Option("--api-base", metavar="URL", help="Address of an OpenAI-compatible server that has it."),
+]
+AgentSpec = Annotated[
+    Path | None, typer.Option("--agent-spec", help="Folder of agent specs that replace the shipped ones.")
+]
+Flow = Annotated[
+    Literal["units", "direct"] | None,
+    typer.Option("--flow", help="Write designs unit by unit (unless told), or as one block."),
+]
 SandboxLevel = Annotated[
     Literal["auto", "namespaces", "plain"],
     typer.Option("--sandbox", help="Isolation of generated code: auto, namespaces or plain."),

@@ -347,7 +347,8 @@ class Controller:
         self._deadline = self._clock() + 60 * minutes if minutes is not None else None
         kind = "resumed" if self._number else "started"
         self.tree.set_campaign_state(self.campaign.id, "running")
-        data = {"jobs": self._number, "unfinished": sum(not pending.finished for pending in self._pending)}
+        unfinished = sum(not pending.finished for pending in self._pending)
+        data = {"jobs": self._number, "unfinished": unfinished, "dollars": self.state.sessions.dollars}
         self.tree.record_event(self.campaign.id, kind, data)
         self._tell(kind, data)
         for pending in self._pending:

@@ -110,6 +110,12 @@ class Sessions:
         self.limit = ""
         self._open: dict[int, OpenProposal] = {}
 
+    @property
+    def dollars(self) -> float | None:
+        """Spent on models so far; None where no price is known."""
+        known = [tally.dollars for tally in self.tallies.values() if tally.dollars is not None]
+        return sum(known) if known else None
+
     def shares(self, designers: Mapping[str, float]) -> dict[str, float]:
         """Who may still be asked, with their shares."""
         spent = LLM_DESIGNERS if self.limit else ()

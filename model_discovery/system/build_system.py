@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from model_discovery.config import CampaignConfig, Settings, load_config, parse_config
 from model_discovery.errors import UserError
+from model_discovery.system import models
 from model_discovery.system.folders import folder_or_error
 from model_discovery.system.progress import Display
 
@@ -40,6 +41,13 @@ class BuildSystem:
         of YAML tasks; ``NAME=FOLDER`` says where a suite's data lies, ``blimp_dir`` where BLiMP's does.
     selector, designs, runs
         Who chooses; how many designs; verification runs by scale.
+    designer, designers
+        ``genetic`` (unless told) or ``agentic``; or several with their shares, ``{"agentic": 0.7, …}``.
+    model, api_base, agent_spec, flow
+        For LLM designers: a model as litellm names it (alone it asks for ``agentic``), the address of an
+        OpenAI-compatible server, a folder of agent specs, ``units`` or ``direct``. See docs/agents.md.
+    max_dollars, max_llm_tokens
+        What the whole campaign may spend on models.
     workers
         Worker processes; as many as fit unless told.
     track
@@ -68,6 +76,14 @@ class BuildSystem:
         selector: str | None = None,
         designs: int | None = None,
         runs: Mapping[str, int] | None = None,
+        designer: str | None = None,
+        designers: Mapping[str, float] | None = None,
+        model: str | None = None,
+        api_base: str | None = None,
+        agent_spec: str | Path | None = None,
+        flow: str | None = None,
+        max_dollars: float | None = None,
+        max_llm_tokens: int | None = None,
         workers: int | None = None,
         track: str | None = None,
         overrides: Iterable[str] = (),
@@ -76,6 +92,10 @@ class BuildSystem:
         from model_discovery.verification import name_suites
 
         names, folders = name_suites(suites or (), blimp_dir)
+        agents = models.agents_from(
+            model=model, api_base=api_base, agent_spec=agent_spec, flow=flow,
+            max_dollars=max_dollars, max_llm_tokens=max_llm_tokens,
+        )  # fmt: skip
         config = load_config(
             preset,
             overrides,
@@ -85,6 +105,8 @@ class BuildSystem:
             suites=None if suites is None else names,
             suite_dirs=folders or None,
             selector=selector,
+            designers=models.chosen_designers(designer, designers, model),
+            agents=agents or None,
             track=track,
         )
         self.track = track
@@ -97,6 +119,8 @@ class BuildSystem:
         if suites is None:
             self.config = _with_suites(self.config, self.recipe)
         _check(self.config, self.recipe, self.settings.data_dir)
+        models.refuse_unused(self.config, agents)
+        self.config = models.settle_models(self.config)
 
     def __call__(self, instruction: str, *, name: str | None = None) -> "DiscoveryResult":
         """Run a campaign to its end, or until Ctrl-C.
@@ -137,9 +161,38 @@ class BuildSystem:
         with _open(self.db, create=False) as tree:
             config = parse_config(tree.campaign(name).config)
             recipe = _checked_recipe(config)
+            models.check_models(config)
             with tree.campaign_lock(name):
                 campaign = resume_campaign(tree, name, seed_designs())
             return self._run(tree, campaign, config, recipe)
+
+    def replay(self, name: str, *, as_name: str | None = None) -> "DiscoveryResult":
+        """Run a campaign again, what language models answered taken from its journals: no model, no network.
+
+        Parameters
+        ----------
+        as_name
+            Of the new campaign; the old name, ``-replay`` and a counter unless told.
+        """
+        from model_discovery import __version__
+        from model_discovery.blocks.seed_designs import seed_designs
+        from model_discovery.evolution import begin_campaign
+
+        recorded = self._folders()[1] / name
+        with _open(self.db, create=False) as tree:
+            row = tree.campaign(name)
+            config = parse_config(row.config)
+            agents = config.agents.model_copy(update={"replay": str(recorded)})
+            config = config.model_copy(update={"agents": agents})
+            campaign = begin_campaign(
+                tree,
+                _campaign_name(tree, as_name, f"{name}-replay"),
+                instruction=row.instruction,
+                config=config,
+                seeds=seed_designs(),
+                versions={"model_discovery": __version__},
+            )
+            return self._run(tree, campaign, config, _checked_recipe(config))
 
     def plan(self) -> str:
         """What a campaign would spend, without beginning one."""
@@ -155,10 +208,21 @@ class BuildSystem:
                 for scale, count in config.budget.runs.items()
             ),
             f"suites: {', '.join(config.suites) or 'none'}",
-            f"{engine.reason}; no key, no money",
+            *self._plan_of_models(),
+            engine.reason,
         ]
         engine.close()
         return "\n".join(lines)
+
+    def _plan_of_models(self) -> list[str]:
+        if not models.asks_models(self.config):
+            return ["no key, no money"]
+        agents = self.config.agents
+        shares = ", ".join(f"{name} {share:g}" for name, share in self.config.designers.items() if share > 0)
+        return [
+            f"designers: {shares}; language models: {models.models_in_words(self.config)}",
+            f"they may spend: {models.spending_in_words(agents)}",
+        ]
 
     def _run(
         self, tree: "DesignTree", campaign: "CampaignRow", config: CampaignConfig, recipe: "Recipe"

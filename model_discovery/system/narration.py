@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from model_discovery.config import CampaignConfig
+from model_discovery.config.agents import LLM_DESIGNERS
+from model_discovery.system import models
 from model_discovery.system.progress import Display, program
 
 if TYPE_CHECKING:
@@ -30,17 +32,24 @@ class Narrator:
         self._campaign = campaign
         self._options = options
         self._labels: dict[int, str] = {}
+        self._stages: dict[int, str] = {}
+        self._dollars = 0.0
+        self._said_limit = False
         self._start = time.monotonic()
 
     def begin(self, instruction: str, config: CampaignConfig, recipe: str, places: str) -> None:
         """What is about to happen, with what."""
-        designers = ", ".join(name for name, share in config.designers.items() if share > 0)
         self._display.line(f"[bold]{escape(self._campaign)}[/bold]: {escape(instruction)}")
-        who = f"designer: {designers} (no LLM and no key needed; it does not read the instruction) · "
-        selector = f" · selector: {config.selector}"
+        designers = " and ".join(name for name, share in config.designers.items() if share > 0)
+        who, selector = f"designer: {designers} · ", f" · selector: {config.selector}"
         if not config.budget.designs:
             who, selector = "human designs only · ", ""
         self._display.line(f"{who}recipe: {recipe}{selector} · seed {config.seed}")
+        if models.asks_models(config):
+            self._display.line(f"language models: {escape(models.models_in_words(config))}")
+            self._display.line(f"they may spend: {escape(models.spending_in_words(config.agents))}")
+        elif config.budget.designs:
+            self._display.line(escape(models.without_models()))
         self._display.line(f"places: {places}")
 
     def prepared(self, scale: str, tokens: int, vocabulary: int) -> None:
@@ -60,31 +69,62 @@ class Narrator:
         self._display.end(self._labels.pop(data["job"], ""))
 
     def _resumed(self, data: dict[str, Any]) -> None:
+        self._dollars = data.get("dollars") or 0.0
         self._line(f"resumed after {data['jobs']} jobs, {data['unfinished']} of them taken up again")
 
     def _submitted(self, data: dict[str, Any]) -> None:
         if data["kind"] == "verify":
             label = f"{data['scale']} {data['design']} seed {data['seed']}"
         else:
-            label = f"design by {data['operator']}"
+            label = f"{data['designer']} design by {data['operator']}"
         self._labels[data["job"]] = f"{label} (#{data['job']})"
 
     def _progress(self, data: dict[str, Any]) -> None:
         label = self._labels.get(data["job"], f"job #{data['job']}")
         self._labels.setdefault(data["job"], label)
-        self._display.job(label, data)
+        if "stage" not in data:
+            self._display.job(label, data)
+            return
+        self._display.job(label, {"doing": escape(_stage(data))})
+        if data["stage"] != self._stages.get(data["job"]):
+            self._stages[data["job"]] = data["stage"]
+            self._line(f"{label}: {escape(_stage(data))}")
 
     def _designed(self, data: dict[str, Any]) -> None:
         self._done(data)
         of = f" of {' and '.join(data['parents'])}" if data["parents"] else ""
-        self._line(f"designed  [bold]{data['design']}[/bold]  {data['operator']}{of}")
+        title = f": {escape(data['title'])}" if data["designer"] in LLM_DESIGNERS else ""
+        spent = self._spent(data)
+        self._line(f"designed  [bold]{data['design']}[/bold]  {data['operator']}{of}{title}{spent}")
 
     def _fruitless(self, data: dict[str, Any]) -> None:
         self._done(data)
         refused = ", ".join(f"{check} {count}x" for check, count in data["failures"].items())
+        idea = data["session"].get("proposal")
+        open_ = f"; '{escape(idea['title'])}' may be taken up again" if idea else ""
         self._line(
             f"no design by {data['operator']}: {escape(data['why'])}{f' ({refused})' if refused else ''}"
+            f"{open_}{self._spent(data)}"
         )
+        campaign, _, what = data["session"].get("limit", "").partition(" ")
+        if campaign == "campaign" and not self._said_limit:
+            self._said_limit = True
+            self._line(
+                f"the campaign's limit of {escape(what)} is reached: no language model is asked any more"
+            )
+
+    def _spent(self, data: dict[str, Any]) -> str:
+        """What a session cost, and all of this sitting together."""
+        self._stages.pop(data["job"], None)
+        spending = data["session"].get("spending") or {}
+        if not spending.get("calls"):
+            return ""
+        tokens = spending.get("input_tokens", 0) + spending.get("output_tokens", 0)
+        dollars = spending.get("dollars")
+        if dollars is None:
+            return f"  [dim]({spending['calls']} calls, {tokens:,} tokens)[/dim]"
+        self._dollars += dollars
+        return f"  [dim]({spending['calls']} calls, ${dollars:.2f}; ${self._dollars:.2f} so far)[/dim]"
 
     def _verified(self, data: dict[str, Any]) -> None:
         self._done(data)
@@ -106,3 +146,21 @@ class Narrator:
 
     def _stopped(self, data: dict[str, Any]) -> None:
         self._line(f"stopped; go on with: {program()} discover --resume {self._campaign}{self._options}")
+
+
+def _stage(data: dict[str, Any]) -> str:
+    """Where a session is: ``code mixer.gate, try 2 of 7, $0.12``."""
+    words = [str(data["stage"])]
+    if data.get("title"):
+        words.append(f"'{data['title']}'")
+    if data.get("unit") is not None:
+        words.append(str(data["unit"]) or "the block")
+    parts = [" ".join(words)]
+    if data.get("attempt"):
+        of = f" of {data['of']}" if data.get("of") else ""
+        parts.append(f"try {data['attempt']}{of}")
+    if data.get("dollars") is not None:
+        parts.append(f"${data['dollars']:.2f}")
+    elif data.get("calls"):
+        parts.append(f"{data['calls']} calls")
+    return ", ".join(parts)

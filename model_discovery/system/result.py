@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_discovery.errors import UserError, unknown
+from model_discovery.system.designers import (
+    designer_records,
+    designer_table,
+    spent_in_words,
+    worth_a_table,
+)
 from model_discovery.system.export import FORMATS, write_best, write_file
 from model_discovery.system.progress import make_console, program
 from model_discovery.system.story import tell
@@ -17,13 +23,13 @@ if TYPE_CHECKING:
 
     from model_discovery.blocks import UnitTree
     from model_discovery.design_tree import CampaignRow, DesignTree
-    from model_discovery.evolution import Ending, Leaderboard, LeaderboardRow
+    from model_discovery.evolution import DesignerResult, Ending, Leaderboard, LeaderboardRow
     from model_discovery.evolution.state import Estimate
     from model_discovery.export import Story
 
 COLUMNS = (
     "rank", "design", "origin", "parents", "scale", "seeds", "parameters", "tokens",
-    "nats/token", "bits/byte", "accuracy", "gain",
+    "nats/token", "bits/byte", "accuracy", "gain", "predicted",
 )  # fmt: skip
 
 
@@ -85,18 +91,26 @@ class LeaderboardTable:
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for title in COLUMNS:
-            words = title in ("design", "origin", "parents")
+        columns = self._columns
+        for title in columns:
+            words = title in ("design", "origin", "parents", "predicted")
             # Names are typed again and numbers are read: where there is no room, parents take more lines.
             table.add_column(title, justify="left" if words else "right", no_wrap=title != "parents")
         for row in self.rows:
-            table.add_row(*_cells(row), style=None if row.origin == "seed" else "green")
+            table.add_row(*_cells(row)[: len(columns)], style=None if row.origin == "seed" else "green")
         return table
 
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        """The last one only where a design predicted something."""
+        return COLUMNS if any(row.verdict for row in self.rows) else COLUMNS[:-1]
+
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(title)}</th>" for title in COLUMNS)
+        columns = self._columns
+        head = "".join(f"<th>{escape(title)}</th>" for title in columns)
         body = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(row))}</tr>" for row in self.rows
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(row)[: len(columns)])}</tr>"
+            for row in self.rows
         )
         return (
             f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{escape(self.status)}</p>"
@@ -124,6 +138,8 @@ class DiscoveryResult:
         Of structures, parents and decisions in order: the same seed gives the same.
     best
         `BestDesign`, or ``None`` while no design was compared with the baselines.
+    designers
+        Who made what, with what it cost; a `DesignerResult` each.
     """
 
     def __init__(
@@ -133,12 +149,14 @@ class DiscoveryResult:
         leaderboard: "Leaderboard",
         best: BestDesign | None,
         options: str,
+        designers: "tuple[DesignerResult, ...]" = (),
     ) -> None:
         self.campaign = campaign
         self.state = ending.state
         self.reason = ending.reason
         self.lineage_hash = ending.lineage_hash
         self.best = best
+        self.designers = designers
         self._leaderboard = leaderboard
         self._options = options
 
@@ -200,6 +218,16 @@ class DiscoveryResult:
         if self.best is not None:
             console.print(f"\n{plain(self.best.words)}", soft_wrap=True)
             console.print(f"\n{plain(self.best.unit_tree.ascii())}", soft_wrap=True)
+        if worth_a_table(self.designers):
+            console.print()
+            console.print(designer_table(self.designers))
+            console.print(
+                "[dim]valid: designs, and the 95 % interval of their share of the sessions; over parent: "
+                "mean gain over the best parent at the lowest scale, in nats/token.[/dim]",
+                soft_wrap=True,
+            )
+            if spent := spent_in_words(self.designers):
+                console.print(spent, soft_wrap=True)
         console.print(f"\n{self.state}: {plain(self.reason)}\nlineage {self.lineage_hash}", soft_wrap=True)
         for what, command in self.commands.items():
             console.print(f"{what + ':':8} {command}", soft_wrap=True)
@@ -221,9 +249,11 @@ class DiscoveryResult:
                 "gain": best.gain,
                 "baseline": best.baseline.design if best.baseline else None,
                 "words": best.words,
+                "verdict": best.evidence.verdict,
                 "checkpoint": best.checkpoint,
             },
             "leaderboard": self.leaderboard().records(),
+            "designers": designer_records(self.designers),
             "commands": self.commands,
         }
 
@@ -239,7 +269,7 @@ def gather(tree: "DesignTree", campaign: "CampaignRow", ending: "Ending", *, opt
     """The result of a campaign as its tree holds it."""
     from model_discovery.blocks import UnitTree
     from model_discovery.config import parse_config
-    from model_discovery.evolution import describe_design, load_state, make_leaderboard
+    from model_discovery.evolution import by_designer, describe_design, load_state, make_leaderboard
 
     state = load_state(tree, campaign.id, parse_config(campaign.config))
     board = make_leaderboard(state)
@@ -263,7 +293,7 @@ def gather(tree: "DesignTree", campaign: "CampaignRow", ending: "Ending", *, opt
             folders=tuple(run_folders(tree, campaign, row.name)),
             story=tell(tree, campaign, row.name, state=state, board=board),
         )
-    return DiscoveryResult(campaign.name, ending, board, best, options)
+    return DiscoveryResult(campaign.name, ending, board, best, options, by_designer(state))
 
 
 def _record(row: "LeaderboardRow") -> dict[str, Any]:
@@ -278,7 +308,8 @@ def _record(row: "LeaderboardRow") -> dict[str, Any]:
     for name, estimate in pairs:
         record[name] = None if estimate is None else estimate.value
         record[f"{name}_stderr"] = None if estimate is None else estimate.stderr
-    return {**record, "gain": row.gain, **{f"{suite}_gain": gain for suite, gain in row.score_gains.items()}}
+    gains = {f"{suite}_gain": gain for suite, gain in row.score_gains.items()}
+    return {**record, "gain": row.gain, **gains, "title": row.title, "verdict": row.verdict}
 
 
 def _cells(row: "LeaderboardRow") -> list[str]:
@@ -296,6 +327,7 @@ def _cells(row: "LeaderboardRow") -> list[str]:
         _estimate(row.bits_per_byte, 4),
         scores or "-",
         "-" if row.gain is None else f"{row.gain:+.1f}",
+        row.verdict or "-",
     ]
 
 

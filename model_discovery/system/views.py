@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_discovery.errors import UserError, unknown
 from model_discovery.system.progress import make_console, program
+from model_discovery.system.proposals import prediction_facts, print_proposal
 from model_discovery.system.scores import headline, print_scores
 
 if TYPE_CHECKING:
@@ -128,12 +129,15 @@ def design(db: str, campaign: str | None, name: str) -> Facts:
         found = find(tree, row, name)
         unit_tree = UnitTree.model_validate(tree.unit_tree(found.id))
         runs = _runs_by_design(tree, row).get(found.id, [])
+        proposal = tree.proposal(found.id)
+        predicted = prediction_facts(tree, row, name) if proposal.get("prediction") else None
         return {
             **_origin(found),
             "campaign": row.name,
             "structure_hash": found.structure_hash,
             "sizes": found.sizes,
-            "proposal": tree.proposal(found.id),
+            "proposal": proposal,
+            "prediction": predicted,
             "map": unit_tree.ascii(),
             "children": [
                 d.name for d in tree.designs(row.id) if name in {parent.name for parent in d.parents}
@@ -214,8 +218,7 @@ def print_design(facts: Facts) -> None:
         console.print(f"parents: {facts['parents']}")
     if facts["children"]:
         console.print(f"children: {', '.join(facts['children'])}")
-    if (facts["proposal"] or {}).get("summary"):
-        console.print(escape(facts["proposal"]["summary"]), soft_wrap=True)
+    print_proposal(facts["proposal"] or {}, facts["prediction"])
     console.print(f"\n{escape(facts['map'])}\n", soft_wrap=True)
     print_table(
         [

@@ -1,0 +1,201 @@
+"""Which language models a campaign will ask, and whether it can: looked at before anything is trained."""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from model_discovery.config import AgentsConfig, CampaignConfig, Price, SpendingLimits
+from model_discovery.config.agents import LLM_DESIGNERS
+from model_discovery.errors import UserError
+
+if TYPE_CHECKING:
+    from model_discovery.designers.agentic.specs import AgentSpec
+    from model_discovery.llm.types import ModelSettings
+
+_HERE = ("localhost", "127.0.0.1", "::1")
+_ON_THIS_MACHINE = ("ollama/", "ollama_chat/")  # asked on this machine where no address is given
+
+
+def asks_models(config: CampaignConfig) -> bool:
+    """Whether a designer of the campaign asks language models."""
+    return any(config.designers.get(name, 0) > 0 for name in LLM_DESIGNERS) and config.budget.designs > 0
+
+
+def chosen_designers(
+    designer: str | None, designers: Mapping[str, float] | None, model: str | None
+) -> dict[str, float] | None:
+    """The mix that these arguments ask for; a model alone asks for the designer that uses one."""
+    if designer is not None and designers is not None:
+        raise UserError("--designer and --designers name the same thing.", hint="give one of them")
+    if designer is not None:
+        return {designer: 1.0}
+    if designers is not None:
+        return dict(designers)
+    return {LLM_DESIGNERS[0]: 1.0} if model is not None else None
+
+
+def agents_from(
+    *,
+    model: str | None,
+    api_base: str | None,
+    agent_spec: str | Path | None,
+    flow: str | None,
+    max_dollars: float | None,
+    max_llm_tokens: int | None,
+) -> dict[str, Any]:
+    """The keys of ``agents`` that arguments set."""
+    folder = None if agent_spec is None else str(Path(agent_spec).expanduser().absolute())
+    given = {"model": model, "api_base": api_base, "agent_spec": folder, "flow": flow}
+    limits = {"dollars": max_dollars, "tokens": max_llm_tokens}
+    kept = {name: value for name, value in limits.items() if value is not None}
+    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return values | ({"per_campaign": kept} if kept else {})
+
+
+def refuse_unused(config: CampaignConfig, agents: Mapping[str, Any]) -> None:
+    """UserError for an option of LLM designers in a campaign that has none."""
+    if agents and not asks_models(config):
+        first = next(iter(agents)).replace("_", "-").replace("per-campaign", "max-dollars")
+        raise UserError(
+            f"--{first} is for designers with language models, and this campaign has none.",
+            hint="add --designer agentic",
+        )
+
+
+def settle_models(config: CampaignConfig) -> CampaignConfig:
+    """The configuration as it is stored, so that a resume does not depend on the keys of that day.
+
+    The model that nothing names is the one whose key is there now; a server on this machine costs nothing.
+
+    Raises
+    ------
+    UserError
+        A mistake in an agent spec, no model or no key for one, or nothing that bounds what it costs.
+    """
+    if not asks_models(config):
+        return config
+    from model_discovery.designers.agentic.specs import default_model
+    from model_discovery.llm.keys import environment
+
+    agents = config.agents
+    update: dict[str, Any] = {}
+    if agents.default_model is None and agents.replay is None:
+        update["default_model"] = default_model(environment())
+    if agents.price is None and agents.model is not None and _is_here(agents.model, agents.api_base):
+        update["price"] = Price(input=0, output=0)
+    settled = config.model_copy(update={"agents": agents.model_copy(update=update)})
+    check_models(settled)
+    return settled
+
+
+def check_models(config: CampaignConfig) -> None:
+    """Refuse a campaign whose models cannot be asked, or not at a known price; nothing is asked."""
+    if not asks_models(config):
+        return
+    from model_discovery.designers.agentic.specs import load_specs
+
+    agents = config.agents
+    specs = load_specs(None if agents.agent_spec is None else Path(agents.agent_spec))
+    if agents.replay is not None:
+        return
+    from model_discovery.llm.keys import Keys
+    from model_discovery.llm.models import missing, price_of, require_price
+
+    keys = Keys()
+    if agents.api_base is not None and not agents.api_base.startswith(("http://", "https://")):
+        raise UserError(
+            f"The address of the model's server, '{agents.api_base}', is no URL.",
+            hint="for example --api-base http://127.0.0.1:8000/v1",
+        )
+    for spec in _used(specs, agents):
+        if agents.model is None and spec.model is None and agents.default_model is None:
+            raise UserError("No language model is configured.", hint=_what_to_set())
+        limits = {"session": agents.per_session, "campaign": agents.per_campaign, spec.name: spec.limits}
+        for settings in _models_of(spec, agents):
+            if lacking := missing(settings, keys):
+                hint = "--model names another, --api-base a server of yours"
+                raise UserError(f"The {spec.name} cannot ask its model: {lacking}.", hint=hint)
+            require_price(settings, price_of(settings.model, agents.price, settings.api_base), limits)
+
+
+def models_in_words(config: CampaignConfig) -> str:
+    """Who is asked: ``anthropic/… ``, or by role where roles differ."""
+    from model_discovery.designers.agentic.specs import load_specs
+
+    agents = config.agents
+    if agents.replay is not None:
+        return f"none is asked; what they answered is in {agents.replay}"
+    specs = load_specs(None if agents.agent_spec is None else Path(agents.agent_spec))
+    roles = {
+        spec.name: " or ".join(settings.model for settings in _models_of(spec, agents))
+        for spec in _used(specs, agents)
+    }
+    names = dict.fromkeys(roles.values())
+    if len(names) == 1:
+        return next(iter(names))
+    return ", ".join(f"{role} {model}" for role, model in roles.items())
+
+
+def limits_in_words(limits: SpendingLimits) -> str:
+    """``at most $5.00 and 120 calls``."""
+    parts = [
+        f"${limits.dollars:,.2f}" if limits.dollars else "",
+        f"{limits.tokens:,} tokens" if limits.tokens else "",
+        f"{limits.calls:,} calls" if limits.calls else "",
+        f"{limits.minutes:g} minutes" if limits.minutes else "",
+    ]
+    known = [part for part in parts if part]
+    return f"at most {', '.join(known)}" if known else "no limit"
+
+
+def spending_in_words(agents: AgentsConfig) -> str:
+    """What LLM designers may spend, at every level."""
+    campaign = limits_in_words(agents.per_campaign)
+    more = "" if campaign != "no limit" else " (set one with --max-dollars or --max-llm-tokens)"
+    return (
+        f"a call {limits_in_words(agents.per_call)}; a session {limits_in_words(agents.per_session)}; "
+        f"the whole campaign {campaign}{more}"
+    )
+
+
+def without_models() -> str:
+    """What to say of a campaign whose designer asks no model: how to have one that does."""
+    from model_discovery.designers.agentic.specs import default_model
+    from model_discovery.llm.keys import environment
+
+    model = default_model(environment())
+    how = f"add --designer agentic (it would ask {model})" if model else _what_to_set()
+    return f"no language model reads the instruction; for designs by one, {how}"
+
+
+def _what_to_set() -> str:
+    from model_discovery.designers.agentic.specs import DEFAULT_MODELS
+
+    keys = " or ".join(DEFAULT_MODELS)
+    return f"set {keys} and add --designer agentic, or name yours: --model openai/NAME --api-base URL"
+
+
+def _used(specs: "Mapping[str, AgentSpec]", agents: AgentsConfig) -> "list[AgentSpec]":
+    """Specs of the roles that will be asked."""
+    units = agents.flow == "units"
+    unused = {"planner": not (agents.planner and units), "observer": not (agents.observer and units)}
+    return [spec for name, spec in specs.items() if not unused.get(name, False)]
+
+
+def _models_of(spec: "AgentSpec", agents: AgentsConfig) -> "Iterator[ModelSettings]":
+    """Every model that a role may draw."""
+    settings = spec.settings(agents, random.Random(0))
+    if agents.model is None and isinstance(spec.model, dict):
+        yield from (replace(settings, model=name) for name in sorted(spec.model))
+    else:
+        yield settings
+
+
+def _is_here(model: str, api_base: str | None) -> bool:
+    """Whether a model runs on this machine."""
+    if api_base is None:
+        return model.startswith(_ON_THIS_MACHINE)
+    return urlsplit(api_base if "//" in api_base else f"//{api_base}").hostname in _HERE
