@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from model_discovery.llm.client import LLM as LLM
     from model_discovery.llm.journal import Event as Event
     from model_discovery.llm.journal import Journal as Journal
     from model_discovery.llm.journal import JournalMismatch as JournalMismatch
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from model_discovery.llm.ledger import Ledger as Ledger
     from model_discovery.llm.ledger import LedgerRow as LedgerRow
     from model_discovery.llm.ledger import Reservation as Reservation
+    from model_discovery.llm.retries import Patience as Patience
     from model_discovery.llm.types import BadReply as BadReply
     from model_discovery.llm.types import LimitReached as LimitReached
     from model_discovery.llm.types import Message as Message
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
     from model_discovery.llm.types import Usage as Usage
 
 _MODULES = {
+    "client": ("LLM",),
     "journal": ("Event", "Journal", "JournalMismatch", "read_journal"),
     "ledger": ("Bound", "CallFacts", "Ledger", "LedgerRow", "Reservation"),
+    "retries": ("Patience",),
     "types": ("BadReply", "LimitReached", "Message", "ModelSettings", "ModelUnavailable", "Reply", "Usage"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -5,11 +5,13 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from model_discovery.config.agents import SpendingLimits
 from model_discovery.errors import EXIT_FAILED, UserError
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 Role = Literal["system", "user", "assistant"]
 SchemaMode = Literal["native", "fenced"]
+BadKind = Literal["malformed", "schema", "empty", "refusal", "endless", "overflow"]
 
 
 class Message(BaseModel):
@@ -32,12 +34,16 @@ class ModelSettings:
         A litellm name, ``provider/name``.
     fallbacks
         Models to ask, in order, where this one is not there (unknown, no access, down).
+    api_base
+        Address of an OpenAI-compatible server; also of the fallbacks of the same provider, and of no other.
     schema_mode
         ``native`` or ``fenced``; what the model is known to have unless told.
     requests_per_minute, tokens_per_minute
         Rate limits of this model, over all processes of a campaign; none unless told.
     timeout
         Seconds for one answer.
+    limits
+        What this role may spend in a session.
     """
 
     model: str
@@ -50,6 +56,7 @@ class ModelSettings:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     timeout: float = 300.0
+    limits: SpendingLimits | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ class Reply(Generic[Parsed]):
     usage, dollars, seconds
         Of all requests behind it, a repair turn included. ``dollars`` is None where no price is known.
     requests
-        How many requests were paid for.
+        How many requests were paid for, or may have been.
     """
 
     parsed: Parsed | None
@@ -120,10 +127,11 @@ class BadReply(Exception):
     Parameters
     ----------
     kind
-        ``malformed``, ``schema``, ``empty``, ``refusal``, ``endless`` or ``overflow``.
+        ``malformed``: no JSON; ``schema``: fields are wrong; ``empty``; ``refusal``; ``endless``: longer than
+        allowed; ``overflow``: the messages are longer than what the model can read.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: BadKind, message: str) -> None:
         super().__init__(message)
         self.kind = kind
 
