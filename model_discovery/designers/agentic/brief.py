@@ -116,6 +116,12 @@ class Brief:
         """Processor time that all checks of a design may take."""
         return LIMITS.cpu_seconds or LIMITS.wall_seconds
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of what was scored beside the loss."""
+        results = (result for design in self.knowledge.designs for result in design.results)
+        return tuple(sorted({name for result in results for name in result.scores}))
+
     def known(self, *relations: Relation) -> tuple[KnownDesign, ...]:
         """Measured designs of these relations, in the order of the relations."""
         return tuple(

@@ -83,15 +83,17 @@ def result(measured: ScaleResult) -> str:
         f"loss {measured.loss:.4f} ± {measured.stderr:.4f} nats per token"
     ]
     if measured.gain is not None:
-        parts.append(f"{_errors(measured.gain)} than the best human design")
+        parts.append(_against(measured.gain, "the best human design"))
     if measured.over_parent is not None:
-        parts.append(f"{_errors(measured.over_parent)} than its parent")
+        parts.append(_against(measured.over_parent, "its parent"))
     parts += [f"{name} {value:.3f} ± {error:.3f}" for name, (value, error) in sorted(measured.scores.items())]
     return "; ".join(parts)
 
 
-def _errors(gain: float) -> str:
-    return f"{abs(gain):.1f} standard errors {'better' if gain >= 0 else 'worse'}"
+def _against(gain: float, whom: str) -> str:
+    if abs(gain) < 0.05:
+        return f"level with {whom}"
+    return f"{abs(gain):.1f} standard errors {'better' if gain > 0 else 'worse'} than {whom}"
 
 
 def known(design: KnownDesign) -> str:

@@ -1,8 +1,7 @@
 """Agent specs: a file for each role with its model, how it is asked, and its prompts."""
 
-import os
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, P
 from model_discovery.config import AgentsConfig, SpendingLimits
 from model_discovery.designers.agentic.brief import Brief
 from model_discovery.designers.agentic.steps import ROLES, attributes
-from model_discovery.designers.agentic.yaml_lines import Place, line_of, load_yaml
+from model_discovery.designers.agentic.yaml_lines import Lines, Place, load_yaml
 from model_discovery.designers.requests import Operator
 from model_discovery.errors import EXIT_FAILED, UserError, nearest, unknown
+from model_discovery.llm.keys import environment
 from model_discovery.llm.types import ModelSettings, SchemaMode
 from model_discovery.shipped import shipped_folder
 
@@ -75,7 +75,7 @@ class AgentSpec(_Data):
     tokens_per_minute: PositiveInt | None = None
     timeout: PositiveFloat = 300.0
     _file: Path = PrivateAttr()
-    _lines: dict[Place, int] = PrivateAttr()
+    _lines: Lines = PrivateAttr()
     _partials: dict[str, Path] = PrivateAttr()
 
     @property
@@ -96,7 +96,7 @@ class AgentSpec(_Data):
         rng
             Draws from a mixture; a session gives each role its own.
         env
-            Where keys are looked for; the process's environment unless told.
+            Where keys are looked for; the process's variables and ``.env`` unless told.
 
         Raises
         ------
@@ -158,10 +158,10 @@ class AgentSpec(_Data):
     def _template(self, text: str, *place: str) -> "Template":
         from model_discovery.designers.agentic.templates import Template
 
-        return Template(text, self._file, line_of(self._lines, place))
+        return Template(text, self._file, self._lines.of_text(place))
 
     def _at(self, *place: str) -> str:
-        return f"{self._file}, line {line_of(self._lines, place)}"
+        return f"{self._file}, line {self._lines.of(place)}"
 
     def check(self) -> set[str]:
         """Refuse steps, answers and templates that do not fit the role; names of the partials used."""
@@ -185,8 +185,14 @@ class AgentSpec(_Data):
 
 
 def default_model(env: Mapping[str, str] | None = None) -> str | None:
-    """The model that goes with the first key found in ``env`` (the process's environment unless told)."""
-    keys = os.environ if env is None else env
+    """The model that goes with the first key found.
+
+    Parameters
+    ----------
+    env
+        Where keys are looked for; the process's variables and ``.env`` unless told.
+    """
+    keys = environment() if env is None else env
     return next((model for key, model in DEFAULT_MODELS.items() if keys.get(key)), None)
 
 
@@ -237,17 +243,20 @@ def read_spec(file: Path, partials: Mapping[str, Path]) -> AgentSpec:
     except ValidationError as error:
         raise _explain(file, lines, error) from None
     if spec.name != file.stem:
-        line = line_of(lines, ("name",))
-        raise UserError(f"{file}, line {line}: the name is '{spec.name}', the file {file.name}.")
+        raise UserError(
+            f"{file}, line {lines.of(('name',))}: the name is '{spec.name}', the file {file.name}."
+        )
     spec._file, spec._lines, spec._partials = file, lines, dict(partials)
     return spec
 
 
-def _explain(file: Path, lines: Mapping[Place, int], error: ValidationError) -> UserError:
-    problem = error.errors()[0]
+def _explain(file: Path, lines: Lines, error: ValidationError) -> UserError:
+    """The first problem; where a value may be of several kinds, that of the kind it tries to be."""
+    problem = max(error.errors(), key=lambda each: len(lines.known(tuple(each["loc"]))))
     place: Place = tuple(problem["loc"])
-    name = ".".join(str(part) for part in _written(place, lines)) or "the file"
-    where = f"{file}, line {line_of(lines, place)}"
+    written = lines.known(place) or place
+    name = ".".join(str(part) for part in written) or "the file"
+    where = f"{file}, line {lines.of(place)}"
     if problem["type"] == "extra_forbidden":
         known = _fields_at(place[:-1])
         return UserError(
@@ -255,15 +264,8 @@ def _explain(file: Path, lines: Mapping[Place, int], error: ValidationError) -> 
             hint=f"known there: {', '.join(known)}",
         )
     if problem["type"] == "missing":
-        return UserError(f"{where}: '{name}' is missing.")
+        return UserError(f"{where}: '{'.'.join(str(part) for part in place)}' is missing.")
     return UserError(f"{where}: '{name}': {problem['msg'][:1].lower()}{problem['msg'][1:]}.")
-
-
-def _written(place: Place, lines: Mapping[Place, int]) -> Iterator[str | int]:
-    """The part of an error's place that stands in the file; unions add names of types behind it."""
-    for length in range(1, len(place) + 1):
-        if place[:length] in lines or length == 1:
-            yield place[length - 1]
 
 
 def _fields_at(place: Place) -> list[str]:

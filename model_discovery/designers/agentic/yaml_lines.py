@@ -1,6 +1,7 @@
 """YAML files whose values know their lines, so that a mistake can be shown where it stands."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,32 @@ from model_discovery.errors import UserError
 Place = tuple[str | int, ...]
 
 
-def load_yaml(file: Path) -> tuple[Any, dict[Place, int]]:
-    """Data of a YAML file, and the line of every key and value in it, from 1.
+@dataclass(frozen=True)
+class Lines:
+    """Lines of a file, from 1: of every key, and of the first line of text of every value."""
 
-    For a value written as a block (``|``), the line of its first line of text; an unknown key has the line of
-    the key.
+    keys: dict[Place, int]
+    texts: dict[Place, int]
+
+    def of(self, place: Place) -> int:
+        """The line of a place, or of the nearest one around it that the file has."""
+        return self.keys.get(self.known(place), 1)
+
+    def of_text(self, place: Place) -> int:
+        """The line where the value at a place begins; of a block (``|``), its first line of text."""
+        return self.texts.get(place) or self.of(place)
+
+    def known(self, place: Place) -> Place:
+        """The part of a place that stands in the file; names of types in between are skipped."""
+        found: Place = ()
+        for part in place:
+            if (*found, part) in self.keys:
+                found = (*found, part)
+        return found
+
+
+def load_yaml(file: Path) -> tuple[Any, Lines]:
+    """Data of a YAML file, and its lines.
 
     Raises
     ------
@@ -35,25 +57,16 @@ def load_yaml(file: Path) -> tuple[Any, dict[Place, int]]:
         raise UserError(f"{file}{line}: not YAML: {error.problem}.") from None
     except yaml.YAMLError as error:
         raise UserError(f"{file}: not YAML: {error}.") from None
-    return data, dict(_lines(root, ())) if root is not None else {}
+    entries = list(_entries(root, (), 1)) if root is not None else []
+    return data, Lines({place: key for place, key, _ in entries}, {place: text for place, _, text in entries})
 
 
-def _lines(node: yaml.Node, place: Place) -> Iterator[tuple[Place, int]]:
+def _entries(node: yaml.Node, place: Place, key: int) -> Iterator[tuple[Place, int, int]]:
     block = isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
-    yield place, node.start_mark.line + 1 + block
+    yield place, key, node.start_mark.line + 1 + block
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            below = (*place, str(key.value))
-            yield from _lines(value, below)
-            if not isinstance(value, yaml.ScalarNode):
-                yield below, key.start_mark.line + 1
+        for name, value in node.value:
+            yield from _entries(value, (*place, str(name.value)), name.start_mark.line + 1)
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
-            yield from _lines(value, (*place, number))
-
-
-def line_of(lines: Mapping[Place, int], place: Place) -> int:
-    """The line of a place, or of the nearest one around it that the file has."""
-    while place and place not in lines:
-        place = place[:-1]
-    return lines.get(place, 1)
+            yield from _entries(value, (*place, number), value.start_mark.line + 1)
