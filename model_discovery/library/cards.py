@@ -14,6 +14,11 @@ from model_discovery.errors import UserError, nearest
 from model_discovery.library.types import Paper, Passage
 from model_discovery.shipped import shipped_folder
 
+_HINTS = {
+    "arxiv": 'such as "2307.08620"; without the quotes its last zero would be lost',
+    "id": "it is the name of the file: small letters, digits and '_'",
+}
+
 
 class Card(BaseModel):
     """A paper in words of our own.
@@ -102,8 +107,7 @@ def _explain(file: Path, text: str, error: ValidationError) -> UserError:
     key = str(first["loc"][0])
     extra = first["type"] == "extra_forbidden"
     near = nearest(key, Card.model_fields) if extra else ""
-    hint = "quote it, or its zeros are lost" if key == "arxiv" and first["type"] == "string_type" else ""
-    return UserError(f"{file}{_line(text, key)}: '{key}': {first['msg']}.{near}", hint=hint)
+    return UserError(f"{file}{_line(text, key)}: '{key}': {first['msg']}.{near}", hint=_HINTS.get(key, ""))
 
 
 def _line(text: str, key: str) -> str:
