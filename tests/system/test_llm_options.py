@@ -1,0 +1,133 @@
+"""Campaigns with language models are settled before anything is trained."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_discovery import BuildSystem
+from model_discovery.config import Price, load_config
+from model_discovery.errors import UserError
+from model_discovery.system import models
+
+HERE = {"model": "openai/mine", "api_base": "http://127.0.0.1:8000/v1"}
+ELSEWHERE = {"model": "openai/mine", "api_base": "https://models.example.org/v1"}
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def system(*overrides: str, **options: Any) -> BuildSystem:
+    return BuildSystem(workers=1, progress=False, overrides=overrides, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "overrides", "words"),
+    [
+        ({"designer": "agentic"}, [], ["No language model is configured", "set ANTHROPIC_API_KEY"]),
+        ({"designers": {"agentic": 0.5, "genetic": 0.5}}, [], ["No language model is configured"]),
+        ({"model": "anthropic/claude-sonnet-4-5"}, [], ["proposer", "ANTHROPIC_API_KEY is not set"]),
+        ({"model": "claud"}, [], ["'claud' names no provider", "provider/name"]),
+        (ELSEWHERE, [], ["No price is known for openai/mine", "agents.price=", "tokens"]),
+        (ELSEWHERE | {"max_dollars": 3}, [], ["No price is known for openai/mine", "dollars"]),
+        (HERE | {"api_base": "127.0.0.1:8000"}, [], ["'127.0.0.1:8000', is no URL", "http://127.0.0.1:8000/v1"]),
+        (HERE | {"agent_spec": "missing"}, [], ["missing", "agent specs"]),
+        (HERE | {"flow": "unitts"}, [], ["agents.flow", "'direct'"]),
+        (HERE | {"max_dollars": -1}, [], ["agents.per_campaign.dollars", "greater than 0"]),
+        (HERE, ["agents.planer=false"], ["Unknown key 'agents.planer'", "Did you mean 'planner'"]),
+        (HERE, ["agents.per_session.dolars=1"], ["'agents.per_session.dolars'", "Did you mean 'dollars'"]),
+        ({"designer": "agentik"}, [], ["Unknown designer 'agentik'", "Did you mean 'agentic'"]),
+        ({"designers": {"agentic": 0.0}} | HERE, [], ["No designer has a share"]),
+        ({"designers": {"genetic": -1.0}}, [], ["designers.genetic", "greater than or equal to 0"]),
+        ({"designer": "agentic", "designers": {"genetic": 1.0}}, [], ["--designer and --designers"]),
+        ({"designer": "genetic", "flow": "direct"}, [], ["--flow", "--designer agentic"]),
+        ({"max_dollars": 3.0}, [], ["--max-dollars", "--designer agentic"]),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_refused(options: dict[str, Any], overrides: list[str], words: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        system(*overrides, **options)
+    for word in words:
+        assert word in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert list(Path().iterdir()) == []
+
+
+def test_a_model_alone_asks_for_its_designer() -> None:
+    assert system(**HERE).config.designers == {"agentic": 1.0}
+    assert system(**HERE, designers={"agentic": 3, "genetic": 1}).config.designers == {
+        "agentic": 3.0, "genetic": 1.0,
+    }  # fmt: skip
+    with pytest.raises(UserError, match="--model is for designers with language models"):
+        system(**HERE, designer="genetic")
+
+
+@pytest.mark.parametrize("base", ["http://127.0.0.1:8000/v1", "http://localhost:11434", "http://[::1]:1/v1"])
+def test_a_server_on_this_machine_costs_nothing(base: str) -> None:
+    assert system(model="openai/mine", api_base=base).config.agents.price == Price(input=0, output=0)
+
+
+def test_a_given_price_or_a_limit_of_tokens_is_enough() -> None:
+    price = system("agents.price={input: 1, output: 2}", **ELSEWHERE).config.agents.price
+    assert price == Price(input=1, output=2)
+    own = system("agents.price={input: 1, output: 2}", **HERE).config.agents.price
+    assert own == Price(input=1, output=2), "a price that was given counts"
+    limited = system(**ELSEWHERE, max_llm_tokens=1000).config.agents
+    assert limited.price is None and limited.per_campaign.tokens == 1000
+
+
+def test_the_key_at_hand_decides_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("OPENAI_API_KEY=sk-from-a-file\n")
+    first = system(designer="agentic").config
+    assert first.agents.default_model is not None and first.agents.default_model.startswith("openai/")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "another")
+    assert models.settle_models(first) == first, "a resume asks the model that the campaign was begun with"
+    assert "sk-from-a-file" not in first.model_dump_json()
+
+
+def test_a_replay_needs_neither_key_nor_price() -> None:
+    config = system("agents.replay=/recorded", designer="agentic").config
+    models.check_models(config)
+    assert "/recorded" in models.models_in_words(config)
+
+
+def test_switches_and_limits_by_path() -> None:
+    off = ("agents.planner=false", "agents.observer=false", "agents.search=false", "agents.checks=false")
+    agents = system(*off, "agents.per_session.dollars=1", **HERE, flow="direct", max_dollars=5).config.agents
+    assert not (agents.planner or agents.observer or agents.search or agents.checks)
+    assert agents.flow == "direct" and agents.per_session.dollars == 1 and agents.per_campaign.dollars == 5
+    assert agents.model == HERE["model"]
+
+
+def test_the_plan_says_who_is_asked_and_what_may_be_spent() -> None:
+    plan = system("agents.per_session.dollars=1", **HERE, max_dollars=5).plan()
+    assert "designers: agentic 1; language models: openai/mine" in plan
+    assert "a session at most $1.00" in plan and "the whole campaign at most $5.00" in plan
+    assert "no money" not in plan
+    unlimited = system(**HERE).plan()
+    assert "the whole campaign no limit (set one with --max-dollars or --max-llm-tokens)" in unlimited
+    assert "no key, no money" in system().plan()
+
+
+def test_roles_of_their_own_are_named(tmp_path: Path) -> None:
+    from model_discovery.shipped import shipped_folder
+
+    spec = (shipped_folder("etc/agent_spec") / "reviewer.yaml").read_text()
+    (tmp_path / "specs").mkdir()
+    mixture = "model: {anthropic/claude-sonnet-4-5: 1, openai/gpt-4.1: 2}\n"
+    (tmp_path / "specs" / "reviewer.yaml").write_text(spec + mixture)
+    with pytest.raises(UserError, match="The reviewer cannot ask its model: ANTHROPIC_API_KEY"):
+        system("agents.default_model=ollama/qwen3", designer="agentic", agent_spec="specs", max_llm_tokens=99)
+    config = system(
+        "agents.model=openai/mine", designer="agentic", agent_spec="specs", api_base=HERE["api_base"]
+    )
+    assert models.models_in_words(config.config) == "openai/mine", "a model named for all counts for all"
+
+
+def test_campaigns_without_designs_ask_nothing() -> None:
+    config = load_config("baselines", designers={"agentic": 1.0})
+    assert not models.asks_models(config) and models.settle_models(config) == config
