@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from model_discovery.designers.knowledge import Prediction
+from model_discovery.llm.schema import PYTHON
 
 Rating = Annotated[float, Field(ge=0, le=5)]
 
@@ -81,7 +82,9 @@ class ChildUnit(_Answer):
     """A unit for a slot that the unit above it declares."""
 
     slot: str = Field(description="slot path relative to the new unit, such as 'inner'")
-    source: str = Field("", description="a whole unit file; '' when reused")
+    source: str = Field(
+        "", description="a whole unit file; '' when reused", json_schema_extra={"contentMediaType": PYTHON}
+    )
     reuse: Reuse | None = None
 
 
@@ -89,7 +92,10 @@ class UnitCode(_Answer):
     """One unit, as a whole file; it may bring units for its own slots."""
 
     explanation: str = Field(description="in two or three sentences, what was written and why it is causal")
-    source: str = Field(description="the whole file: imports, one class, test_* functions")
+    source: str = Field(
+        description="the whole file: imports, one class, test_* functions",
+        json_schema_extra={"contentMediaType": PYTHON},
+    )
     children: list[ChildUnit] = Field(default_factory=list)
 
 
