@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from model_discovery.cli import baselines, blocks, data, design, discover, inspect, library, plot, tree
+from model_discovery.cli import (
+    baselines,
+    blocks,
+    data,
+    design,
+    discover,
+    inspect,
+    library,
+    plot,
+    session,
+    tree,
+)
 from model_discovery.cli.together import refuse_several_processes
 
 app = typer.Typer(
@@ -47,3 +58,4 @@ app.add_typer(baselines.app, name="baselines")
 app.add_typer(plot.app, name="plot")
 app.add_typer(data.app, name="data")
 app.add_typer(library.app, name="library")
+app.add_typer(session.app, name="session")
