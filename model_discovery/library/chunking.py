@@ -11,7 +11,7 @@ MOST_WORDS = 300
 _SHORT = 60  # a last passage below this joins the one before, where there is room
 _END = re.compile(r"(?<=[.!?])[\"”’)\]]*\s+(?=[\"“‘(\[]?[^\W_a-z])")
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|et al|cf|vs|etc|figs?|eqs?|secs?|tabs?|refs?|nos?|pp?|dr|prof|mr|mrs|st|resp|approx|"
+    r"(?:\b(?:e\.g|i\.e|et al|cf|vs|etc|figs?|eqs?|secs?|tabs?|refs?|pp?|dr|prof|mr|mrs|st|resp|approx|"
     r"app|ch|vol|ed|eds|w\.r\.t|i\.i\.d)|\b[A-Z])\.$",
     re.IGNORECASE,
 )

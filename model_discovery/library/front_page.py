@@ -24,15 +24,15 @@ _NO_TITLE = re.compile(r"^(untitled|microsoft word|powerpoint)|\.(dvi|tex|docx?|
 
 @dataclass(frozen=True)
 class Front:
-    """What stands before the text; ``end`` is the index of the text's first line."""
+    """Title and authors, and the lines of the text that follows them."""
 
     title: str
     authors: tuple[str, ...]
-    end: int
+    text: tuple[Line, ...]
 
 
 def read_front(lines: Sequence[Line], body: float, metadata: dict[str, str]) -> Front:
-    """Title, authors and the place where the abstract or the first section begins.
+    """Title, authors, and the lines from the abstract or the first section on.
 
     Parameters
     ----------
@@ -49,9 +49,24 @@ def read_front(lines: Sequence[Line], body: float, metadata: dict[str, str]) -> 
     stated = metadata.get("title", "").strip()
     if lines[begin].size < 1.1 * body and len(stated.split()) > 2 and not _NO_TITLE.search(stated):
         title = stated
-    text = _text_begin(lines, end, first[-1] + 1, body)
-    authors = _authors(lines[end:text]) or _names(metadata.get("author", ""))
-    return Front(title, authors, text)
+    start = _text_begin(lines, end, first[-1] + 1, body)
+    above = _above(lines, start, first[-1] + 1)
+    between = sorted({*range(end, start), *above})
+    authors = _authors([lines[index] for index in between]) or _names(metadata.get("author", ""))
+    text = [line for index, line in enumerate(lines) if index >= start and index not in above]
+    return Front(title, authors, tuple(text))
+
+
+def _above(lines: Sequence[Line], start: int, end: int) -> set[int]:
+    """Lines of the right column that stand higher than the text's first line: names and addresses."""
+    if start >= end:
+        return set()
+    above = set()
+    for index in range(start, end):
+        block = [line for line in lines[start:end] if line.block == lines[index].block]
+        if lines[index].y1 <= lines[start].y0 and not _is_prose(block):
+            above.add(index)
+    return above
 
 
 def _title_lines(lines: Sequence[Line], first: Sequence[int], body: float) -> tuple[int, int]:
@@ -85,17 +100,21 @@ def _text_begin(lines: Sequence[Line], begin: int, end: int, body: float) -> int
 
 
 def _long_block(lines: Sequence[Line], begin: int, end: int) -> int | None:
-    """The first block of more than 30 words, most of which are no names: an abstract without heading."""
+    """The first block of prose: an abstract without heading."""
     index = begin
     while index < end:
         stop = index + 1
         while stop < end and lines[stop].block == lines[index].block:
             stop += 1
-        words = " ".join(line.text for line in lines[index:stop]).split()
-        if len(words) > 30 and sum(word[0].islower() for word in words) > 0.5 * len(words):
+        if _is_prose(lines[index:stop]):
             return index
         index = stop
     return None
+
+
+def _is_prose(block: Sequence[Line]) -> bool:
+    words = " ".join(line.text for line in block).split()
+    return len(words) > 30 and sum(word[0].islower() for word in words) > 0.5 * len(words)
 
 
 def _authors(lines: Sequence[Line]) -> tuple[str, ...]:

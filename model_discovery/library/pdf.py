@@ -17,12 +17,13 @@ from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.library.chunking import passages_of
 from model_discovery.library.front_page import read_front
 from model_discovery.library.layout import Line, Page, body_size, in_reading_order, read_page
-from model_discovery.library.sections import Section, read_sections
+from model_discovery.library.sections import read_sections
 from model_discovery.library.types import Paper, Passage
 
 MOST_PAGES = 1500
 MOST_SECONDS = 60
 MOST_BYTES = 512 << 20
+_PROGRAM = Path(__file__).with_name("pdf_child.py")
 _ARXIV_STAMP = re.compile(r"arXiv:\s?(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})", re.IGNORECASE)
 _DOI = re.compile(r"\b10\.\d{4,9}/[^\s\"<>{}|]+[^\s\"<>{}|.,;:)\]]")
 _YEAR = re.compile(r"\b(?:19[5-9]\d|20[0-4]\d)\b")
@@ -77,9 +78,7 @@ def read_pdf(path: Path, *, most_pages: int = MOST_PAGES, most_seconds: int = MO
         )
     body = body_size(lines)
     front = read_front(lines, body, facts.get("metadata", {}))
-    sections = read_sections(lines[front.end :], body)
-    if not sections:
-        sections = [Section("Text", read_sections([*lines], body)[0].paragraphs)] if lines else []
+    sections = read_sections(front.text, body) or read_sections(lines, body)
     if not any(section.heading == "Abstract" for section in sections):
         notes.append("no abstract was found")
     passages = passages_of(sections)
@@ -138,9 +137,15 @@ def _pages(path: Path, most_pages: int, seconds: int) -> tuple[dict[str, Any], l
 
 def _run(path: Path, most_pages: int, seconds: int, output: IO[bytes]) -> str:
     """Run the reading program; returns why it ended before its end, if so."""
-    program = str(Path(__file__).with_name("pdf_child.py"))
     # -P: the folder of the program is no place to import from, it has modules named as those of Python.
-    command = [sys.executable, "-P", program, os.fspath(path.absolute()), str(most_pages), str(seconds + 5)]
+    command = [
+        sys.executable,
+        "-P",
+        str(_PROGRAM),
+        os.fspath(path.absolute()),
+        str(most_pages),
+        str(seconds + 5),
+    ]
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL, env=kept

@@ -1,7 +1,7 @@
 """The text of a paper by section: headings, paragraphs, captions and footnotes told apart."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from model_discovery.library.headings import (
@@ -20,6 +20,7 @@ _CAPTION = re.compile(
     r"^(Figure|Fig\.?|Table|Algorithm|Listing)\s*([A-Z]?\.?\d+(?:\.\d+)?)\s*[:.|]", re.IGNORECASE
 )
 _NUMERIC = re.compile(r"[\d.,:%±+\-−–—×*()/<>^k]*\d[\d.,:%±+\-−–—×*()/<>^kMB]*|[-–—✓✗×]")
+_PROSE = 7  # words a line: cells of a table have fewer
 _SENTENCE_END = re.compile(r"[.!?:;][\"”’)\]]*$")
 
 
@@ -142,7 +143,8 @@ class _Reading:
 
     def _in_float(self, block: Sequence[Line]) -> bool:
         """Whether text beside a caption is part of its table or figure: in small print, or across columns."""
-        small = max(line.size for line in block) < self._body - 0.4
+        words = sum(len(line.text.split()) for line in block)
+        small = max(line.size for line in block) < self._body - 0.4 and words < _PROSE * len(block)
         abstract = bool(self._sections) and self._sections[-1].heading == "Abstract"
         return (small or block[0].wide) and not abstract and block[0].page in self._floats
 
@@ -176,13 +178,15 @@ def join_lines(text: str, line: str, words: set[str]) -> str:
     return (text if keep else text[:-1]) + line
 
 
-def _vocabulary(lines: Iterable[Line]) -> set[str]:
-    """Words that stand inside lines: those at their ends may be halves of one."""
-    return {
-        word
-        for line in lines
-        for word in (found.strip("-").lower() for found in re.findall(r"[^\W\d_][\w-]*", line.text)[1:-1])
-    }
+def _vocabulary(lines: Sequence[Line]) -> set[str]:
+    """Words of a paper, without the halves of those that a line's end broke."""
+    words: set[str] = set()
+    broken = False
+    for line in lines:
+        found = re.findall(r"[^\W\d_][\w-]*", line.text.lower())
+        first, broken = int(broken), line.text.endswith(("-", "\u00ad"))
+        words.update(word.strip("-") for word in found[first : len(found) - broken])
+    return words
 
 
 def _goes_on(heading: Line, line: Line) -> bool:
