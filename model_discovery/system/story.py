@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from model_discovery.evolution import CampaignState, Leaderboard
     from model_discovery.export import Origin, Story
 
-_OWN_PATHS = {"corpus": "YOUR_TEXT"}
+_OWN_PATHS = {"corpus": "YOUR_TEXT", "agents.agent_spec": "YOUR_SPECS", "agents.api_base": "YOUR_SERVER"}
+_LEFT_OUT = ("workers", "preset", "track", "suite_dirs", "agents.replay")
 
 
 def story_in_tree(name: str, tree: "UnitTree", db: str, campaign: str | None) -> "Story":
@@ -78,7 +79,7 @@ def _command(instruction: str, config: Mapping[str, Any]) -> str:
     words = ["model-discovery", "discover", instruction, "--preset", str(config["preset"])]
     preset = load_config(str(config["preset"])).model_dump(mode="json")
     for path, value in _differences(preset, config, ""):
-        if path in ("workers", "preset", "track", "suite_dirs"):
+        if path in _LEFT_OUT:
             continue
         if path == "suites":
             folders = config.get("suite_dirs") or {}
@@ -89,7 +90,8 @@ def _command(instruction: str, config: Mapping[str, Any]) -> str:
             ]
             continue
         if path in _OWN_PATHS:
-            words += [f"--{path.replace('_', '-')}", _OWN_PATHS[path]]
+            option = path.rpartition(".")[2].replace("_", "-")
+            words += [f"--{option}", _OWN_PATHS[path]]
         else:
             words += ["--set", f"{path}={json.dumps(value)}"]
     return " ".join(shlex.quote(word) for word in words)
