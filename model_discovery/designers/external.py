@@ -20,6 +20,7 @@ from model_discovery.blocks.unit_source import parse_unit
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.blocks.written_tree import NodeSpec
 from model_discovery.checks.report import CheckReport, Finding
+from model_discovery.designers.knowledge import Prediction
 from model_discovery.designers.loop import Check, valid_outcome
 from model_discovery.designers.requests import Attempt, DesignOutcome, DesignRequest, Proposal, bad_data
 from model_discovery.errors import UserError, unknown
@@ -30,6 +31,7 @@ class Answer(BaseModel):
 
     ``unit_tree`` is the JSON of a whole tree. ``block`` is a tree written by hand, units by class name; they
     are looked up among ``units`` (sources of new units), the parents' and the seed units, in this order.
+    The words are those of a `Proposal`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,9 +40,18 @@ class Answer(BaseModel):
     summary: str = ""
     changes: tuple[str, ...] = ()
     papers: tuple[str, ...] = ()
+    motivation: str = ""
+    equations: str = ""
+    pseudo_code: str = ""
+    expected_effect: str = ""
+    prediction: Prediction | None = None
+    risks: tuple[str, ...] = ()
     unit_tree: dict[str, Any] | None = None
     block: NodeSpec | None = None
     units: tuple[str, ...] = ()
+
+
+_WORDS = tuple(name for name in Answer.model_fields if name in Proposal.model_fields)
 
 
 def read_answer(data: Any) -> Answer:
@@ -49,7 +60,7 @@ def read_answer(data: Any) -> Answer:
         data = {"unit_tree": data}
     if isinstance(data, Mapping) and "status" in data and "unit_tree" in data:
         words = data.get("proposal") or {}
-        kept = {key: words[key] for key in ("title", "summary", "changes", "papers") if key in words}
+        kept = {key: words[key] for key in _WORDS if key in words}
         data = {**kept, "unit_tree": data["unit_tree"]}
     try:
         return Answer.model_validate(data)
@@ -210,6 +221,12 @@ def proposal_of(answer: Answer, tree: UnitTree, request: DesignRequest) -> Propo
         operator=request.operator,
         path=path,
         papers=papers,
+        motivation=answer.motivation,
+        equations=answer.equations,
+        pseudo_code=answer.pseudo_code,
+        expected_effect=answer.expected_effect,
+        prediction=answer.prediction,
+        risks=answer.risks,
     )
 
 

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from model_discovery.evolution.describe import describe_design as describe_design
     from model_discovery.evolution.designer_results import DesignerResult as DesignerResult
     from model_discovery.evolution.designer_results import by_designer as by_designer
+    from model_discovery.evolution.knowledge import KnowledgeMaker as KnowledgeMaker
     from model_discovery.evolution.leaderboard import Leaderboard as Leaderboard
     from model_discovery.evolution.leaderboard import make_leaderboard as make_leaderboard
+    from model_discovery.evolution.policy import decide_design as decide_design
     from model_discovery.evolution.predictions import in_words as in_words
     from model_discovery.evolution.predictions import judge as judge
     from model_discovery.evolution.requests import RequestMaker as RequestMaker
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from model_discovery.evolution.resume import load_state as load_state
     from model_discovery.evolution.scoreboard import LeaderboardRow as LeaderboardRow
     from model_discovery.evolution.scoreboard import Scoreboard as Scoreboard
+    from model_discovery.evolution.selectors import get_selector as get_selector
     from model_discovery.evolution.selectors import selector_names as selector_names
     from model_discovery.evolution.state import CampaignState as CampaignState
     from model_discovery.evolution.state import Estimate as Estimate
@@ -39,12 +42,14 @@ _MODULES = {
     "campaigns": ("begin_campaign", "check_campaign", "resume_campaign"),
     "controller": ("CampaignEvent", "Controller", "Ending", "WorkFunctions"),
     "describe": ("Description", "describe_design"),
+    "knowledge": ("KnowledgeMaker",),
     "leaderboard": ("Leaderboard", "make_leaderboard"),
+    "policy": ("decide_design",),
     "predictions": ("in_words", "judge"),
     "requests": ("RequestMaker",),
     "resume": ("add_design", "load_state"),
     "scoreboard": ("LeaderboardRow", "Scoreboard"),
-    "selectors": ("selector_names",),
+    "selectors": ("get_selector", "selector_names"),
     "state": ("CampaignState", "Estimate"),
     "stopping": ("StopFlag", "stop_on_signals"),
 }

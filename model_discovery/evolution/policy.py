@@ -71,6 +71,12 @@ def decide(state: CampaignState, selector: Selector, number: int) -> Decision | 
     return None
 
 
+def decide_design(state: CampaignState, selector: Selector, number: int, designer: str) -> Decision:
+    """What ``designer`` would be asked for as decision ``number``, whether or not a design is due."""
+    rng = np.random.default_rng(derive(state.config.seed, "decision", number))
+    return _new_design(state, selector, rng, designer)
+
+
 # -- steps
 
 
@@ -104,6 +110,12 @@ def _design(state: CampaignState, selector: Selector, rng: np.random.Generator) 
     if designer in LLM_DESIGNERS and (held := state.sessions.waiting()) is not None:
         step = DesignStep(held.operator, designer, held.parents, held.job)
         return Decision(step, f"session {held.failed + 1} of a proposal that passed its review")
+    return _new_design(state, selector, rng, designer)
+
+
+def _new_design(
+    state: CampaignState, selector: Selector, rng: np.random.Generator, designer: str
+) -> Decision:
     pool = state.parents_pool()
     shares = enabled_operators(state.config.design, designs=len(state.designs), parents=len(pool))
     operator = next_by_quota(shares, state.operators)

@@ -106,9 +106,12 @@ class Replay:
     def _enter_added(self) -> None:
         """What people added when as many results had been applied as the state has now."""
         while self._added and self._added[0]["applied"] <= self.state.applied:
-            row = self._stored.designs[self._added.popleft()["design"]]
+            event = self._added.popleft()
+            row = self._stored.designs[event["design"]]
             parents = tuple(self.state.index[parent.name] for parent in row.parents)
-            self.state.add_design(_design(row, parents, family_of(self._tree.unit_tree(row.id))))
+            design = _design(row, parents, family_of(self._tree.unit_tree(row.id)))
+            design.title, design.prediction = recording.claim_of(event)
+            self.state.add_design(design)
 
     def _settle(self, pending: Pending) -> None:
         step, state = pending.step, self.state
@@ -148,7 +151,9 @@ def add_design(tree: DesignTree, campaign: CampaignRow, new: NewDesign) -> Desig
     """
     unapplied = tree.jobs(campaign.id, states=UNAPPLIED)
     applied = len(tree.decisions(campaign.id)) - len(unapplied)
-    return tree.add_design(campaign.id, new, event=(ADDED, {"design": new.name, "applied": applied}))
+    words = new.proposal or {}
+    claim = {"title": words.get("title"), "prediction": words.get("prediction")}
+    return tree.add_design(campaign.id, new, event=(ADDED, {"design": new.name, "applied": applied, **claim}))
 
 
 def load_state(tree: DesignTree, campaign_id: int, config: CampaignConfig) -> CampaignState:

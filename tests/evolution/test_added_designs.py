@@ -1,6 +1,7 @@
 """Designs that people add between two sittings: run like others, at the same place on every replay."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from evolution_makers import NAME, Sitting, begin, sit, small_config
 
 from model_discovery.design_tree import DesignTree, DuplicateDesign, NewDesign
+from model_discovery.designers import Prediction
 from model_discovery.errors import UserError
 from model_discovery.evolution import StopFlag, add_design, load_state
 from model_discovery.evolution.simulator import InlineEngine, simulated_tree
@@ -34,6 +36,18 @@ def sit_until(tree: DesignTree, folder: Path, results: int, *, drain: bool, seed
             (stop.drain if drain else stop.stop)("enough for now")
 
     return sit(tree, folder, InlineEngine(2, seed=seed), watch=count, stop=stop)
+
+
+def test_what_a_person_claimed_and_predicted_is_kept(tmp_path: Path) -> None:
+    new = by_hand("mine", "human_1")
+    claim = {"title": "Mine", "prediction": {"direction": "lower", "amount": 0.01}}
+    with DesignTree(tmp_path / "tree.db") as tree:
+        begin(tree, CONFIG)
+        row = tree.campaign(NAME)
+        add_design(tree, row, replace(new, proposal=claim))
+        state = load_state(tree, row.id, CONFIG)
+    mine = state.designs[state.index["mine"]]
+    assert mine.title == "Mine" and mine.prediction == Prediction(amount=0.01)
 
 
 def signature(state: CampaignState) -> list[Any]:
