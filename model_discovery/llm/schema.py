@@ -10,7 +10,8 @@ PYTHON = "text/x-python"
 _NAMES = {"string": "string", "number": "number", "integer": "whole number", "boolean": "true or false"}
 _KEPT = ("type", "description", "enum", "properties", "required", "items", "anyOf", "additionalProperties")
 _FENCED = (
-    "\n\nWrite your answer as one JSON object of this form, in a fenced block that begins with ```json:\n\n"
+    "\n\nWrite your answer as one JSON object of this form, in a fenced block that begins with ```json. "
+    "What follows // explains a line and does not belong into the answer.\n\n"
 )
 _CODE = (
     "\n\nA text that is Python source may be left out of the JSON: write \"block 1\" in its place, and after "
