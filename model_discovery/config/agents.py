@@ -52,13 +52,15 @@ class AgentsConfig(_Model):
         file.
     planner, observer, search, checks
         Parts that may be switched off to measure what they are worth.
+    online
+        Whether a search asks Semantic Scholar and arXiv too, where they answer.
     n_proposals, n_implement
         Proposal chains of a session; how many of the best are implemented until one is valid.
     beam
         Alternatives kept for each unit.
     proposal_attempts, search_rounds, unit_tries, failed_rounds
-        Bounds of the loops: drafts of a chain, search rounds before each, tries at a unit, failed rounds
-        (steps back) of an implementation.
+        Bounds of the loops: drafts of a chain, search rounds before the first draft and before its review
+        (one before each later review), tries at a unit, failed rounds (steps back) of an implementation.
     pass_mark, accept_mark, duplicate
         From which rating a proposal passes its review and a unit its judge; from which similarity to an
         earlier proposal a new one is a duplicate.
@@ -78,6 +80,7 @@ class AgentsConfig(_Model):
     observer: bool = True
     search: bool = True
     checks: bool = True
+    online: bool = True
     n_proposals: PositiveInt = 1
     n_implement: PositiveInt = 1
     beam: PositiveInt = 1

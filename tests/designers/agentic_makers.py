@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel
 
 from model_discovery.blocks.seed_designs import seed_designs
@@ -20,7 +21,8 @@ from model_discovery.config import AgentsConfig
 from model_discovery.designers import DesignOutcome, DesignRequest, ParentDesign
 from model_discovery.designers.agentic.asking import SessionTools
 from model_discovery.designers.agentic.session import run_session
-from model_discovery.designers.agentic.specs import load_specs
+from model_discovery.designers.agentic.specs import AgentSpec, load_specs
+from model_discovery.designers.agentic.steps import ROLES
 from model_discovery.library.types import Hit, Paper
 from model_discovery.llm.journal import Journal
 from model_discovery.llm.types import BadReply, LimitReached, Message, ModelSettings, Reply, Usage
@@ -328,7 +330,9 @@ class World:
         mode: Any = "resume",
         check: Callable[[UnitTree, str], CheckReport] = rule_check,
         before: Callable[[str], None] = lambda name: None,
+        specs: Mapping[str, AgentSpec] | None = None,
     ) -> None:
+        self.specs = specs or SPECS
         self.journal = Journal(path, "campaign/design-0", mode=mode, clock=lambda: 0.0)
         self.model = ScriptedModel(self.journal, {**EASY, **script}, before)
         self.checked: list[str] = []
@@ -349,7 +353,7 @@ class World:
     def run(self, request: DesignRequest) -> DesignOutcome:
         """The session's outcome."""
         tools = SessionTools(
-            llm=self.model, specs=SPECS, check=self.check, search=self.search, journal=self.journal,
+            llm=self.model, specs=self.specs, check=self.check, search=self.search, journal=self.journal,
             report=lambda **fields: self.said.append(fields),
         )  # fmt: skip
         return run_session(request, tools)
@@ -369,6 +373,23 @@ class World:
 
 
 SPECS = load_specs(None)
+
+
+def bare_specs(folder: Path) -> dict[str, AgentSpec]:
+    """Specs whose prompts are the plain variables of their step, quickly rendered."""
+    for role, steps in ROLES.items():
+        prompts = {
+            name: " ".join(
+                [name, *(f"{{{{ {key} }}}}" for key, kind in step.variables.items() if kind is None)]
+            )
+            for name, step in steps.items()
+        }
+        spec = {
+            "name": role, "side": "designer", "system": role, "prompts": prompts,
+            "output": {name: step.answer.__name__ for name, step in steps.items()},
+        }  # fmt: skip
+        (folder / f"{role}.yaml").write_text(yaml.safe_dump(spec))
+    return load_specs(folder)
 
 
 def run(script: Script | None = None, request: DesignRequest | None = None) -> tuple[DesignOutcome, World]:

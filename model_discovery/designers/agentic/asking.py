@@ -2,10 +2,10 @@
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.checks.report import CheckReport
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from model_discovery.llm.client import LLM
 
 Answer = TypeVar("Answer", bound=BaseModel)
+_SETTINGS = TypeAdapter(ModelSettings)
 _ASKED = 2  # a reply of no use is asked for once more
 
 
@@ -70,20 +71,18 @@ class Desk:
         self._settings = self._begin()
 
     def _begin(self) -> dict[str, ModelSettings]:
-        """The models of this session, as drawn when it began: a replay needs no key and no draw."""
+        """The models of this session, drawn from its seed; in a replay those that were drawn then."""
         facts = _facts(self.request)
-        held = self.journal.once("begin", facts, lambda: {**facts, "models": self._drawn()})
-        return {
-            role: ModelSettings(**{**settings, "fallbacks": tuple(settings["fallbacks"])})
-            for role, settings in held["models"].items()
-        }
-
-    def _drawn(self) -> Json:
-        settings = {
+        if self.journal.mode == "replay":
+            held = self.journal.once("begin", facts, dict)
+            return {role: _SETTINGS.validate_python(one) for role, one in held["models"].items()}
+        drawn = {
             role: spec.settings(self.config, random.Random(derive(self.request.seed, "model", role)))
             for role, spec in self._tools.specs.items()
         }
-        return {role: asdict(one) for role, one in settings.items()}
+        models = {role: _SETTINGS.dump_python(one, mode="json") for role, one in drawn.items()}
+        self.journal.once("begin", facts, lambda: {**facts, "models": models})
+        return drawn
 
     # -- asking
 
