@@ -20,8 +20,8 @@ class DesignerResult:
     sessions, designs, attempts
         Design jobs that ended, those that brought a design, and the drafts that were checked.
     valid
-        Share of the sessions that brought a design; ``valid_low`` and ``valid_high`` bound it at 95 %. None
-        without a session: a person's designs enter as they are.
+        Share of the sessions that brought a design, those left out that a limit of the campaign ended;
+        ``valid_low`` and ``valid_high`` bound it at 95 %. None without a session, as for a person's designs.
     verified
         Its designs with a loss.
     best
@@ -70,7 +70,8 @@ def _result(board: Scoreboard, name: str) -> DesignerResult:
     state, origin = board.state, origin_of(name)
     own = [index for index, design in enumerate(state.designs) if design.origin == origin]
     tally = state.sessions.tallies.get(name, Tally())
-    interval = share_interval(tally.designs, tally.sessions) if tally.sessions else (None, None)
+    tried = tally.sessions - tally.cut_short
+    interval = share_interval(tally.designs, tried) if tried else (None, None)
     ranked = [
         board.row(index, scale, rank)
         for rank, (index, scale) in enumerate(board.order(), start=1)
@@ -80,7 +81,7 @@ def _result(board: Scoreboard, name: str) -> DesignerResult:
     gains = [gain for index in own if (gain := _gain_over_parent(board, index)) is not None]
     return DesignerResult(
         designer=name, sessions=tally.sessions, designs=len(own), attempts=tally.attempts,
-        valid=tally.designs / tally.sessions if tally.sessions else None,
+        valid=tally.designs / tried if tried else None,
         valid_low=interval[0], valid_high=interval[1],
         verified=len(ranked), best=ranked[0] if ranked else None,
         over_parent=_mean(gains), over_parent_of=len(gains),

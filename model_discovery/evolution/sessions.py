@@ -66,9 +66,13 @@ class OpenProposal:
 
 @dataclass
 class Tally:
-    """Design jobs of one designer, added up; ``dollars`` is None while no price is known."""
+    """Design jobs of one designer, added up; ``dollars`` is None while no price is known.
+
+    ``cut_short`` are those that a limit of the campaign ended: they say nothing about the designer.
+    """
 
     sessions: int = 0
+    cut_short: int = 0
     designs: int = 0
     attempts: int = 0
     calls: int = 0
@@ -79,6 +83,7 @@ class Tally:
     def add(self, session: Session) -> None:
         """Count one more."""
         self.sessions += 1
+        self.cut_short += session.ended_by_campaign and not session.fruitful
         self.designs += session.fruitful
         self.attempts += session.attempts
         spent = session.spending

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,11 +142,13 @@ class BuildSystem:
         if name is not None and not _NAME.fullmatch(name):
             hint = "letters, digits, '_', '.' and '-', 64 at most"
             raise UserError(f"'{name}' cannot name a campaign.", hint=hint)
-        self._folders()
+        ckpt_dir = self._folders()[1]
         with _open(self.db, create=True) as tree:
             campaign = begin_campaign(
                 tree,
-                _campaign_name(tree, name, self.config.preset),
+                _campaign_name(
+                    tree, name, self.config.preset, ckpt_dir if models.asks_models(self.config) else None
+                ),
                 instruction=instruction.strip(),
                 config=self.config,
                 seeds=seeds,
@@ -340,13 +343,31 @@ def _check(config: CampaignConfig, recipe: "Recipe", data_dir: Path) -> None:
     check_campaign("-", config, seed_designs())
 
 
-def _campaign_name(tree: "DesignTree", name: str | None, preset: str) -> str:
+def _campaign_name(tree: "DesignTree", name: str | None, preset: str, ckpt_dir: Path | None = None) -> str:
+    """The name, or the preset's with the first free number.
+
+    ``ckpt_dir`` is looked at too where sessions with models leave what they would go on from: a campaign of
+    another tree must not be taken for this one.
+    """
     taken = {row.name for row in tree.campaigns()}
     if name is None:
-        return next(found for n in range(1, len(taken) + 2) if (found := f"{preset}-{n}") not in taken)
+        return next(
+            found
+            for number in count(1)
+            if (found := f"{preset}-{number}") not in taken and not _has_sessions(ckpt_dir, found)
+        )
     if name in taken:
         raise UserError(f"There is a campaign '{name}' already.", hint=f"go on with --resume {name}")
+    if ckpt_dir is not None and _has_sessions(ckpt_dir, name):
+        raise UserError(
+            f"{ckpt_dir / name} holds sessions of a campaign '{name}' that is not in this tree.",
+            hint="choose another --name, or move that folder away",
+        )
     return name
+
+
+def _has_sessions(ckpt_dir: Path | None, name: str) -> bool:
+    return ckpt_dir is not None and any((ckpt_dir / name).glob("design-*/session.jsonl"))
 
 
 def _open(db: str, *, create: bool) -> "DesignTree":

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from model_discovery.evolution import CampaignEvent
 
 
+_STAGES = {
+    "search": ("searches", "round"),
+    "propose": ("proposes", "draft"),
+    "review": ("reviews", "review"),
+    "plan": ("plans", "plan"),
+    "code": ("writes", "try"),
+    "check": ("checks", "check"),
+    "judge": ("judges", "try"),
+}
+_TOLD = ("propose", "review", "code", "judge")  # stages with a line of their own; all move the bar
+
+
 class Narrator:
     """Turns the controller's events into lines and bars.
 
@@ -32,7 +44,7 @@ class Narrator:
         self._campaign = campaign
         self._options = options
         self._labels: dict[int, str] = {}
-        self._stages: dict[int, str] = {}
+        self._stages: dict[int, tuple[Any, ...]] = {}
         self._dollars = 0.0
         self._said_limit = False
         self._start = time.monotonic()
@@ -86,9 +98,10 @@ class Narrator:
             self._display.job(label, data)
             return
         self._display.job(label, {"doing": escape(_stage(data))})
-        if data["stage"] != self._stages.get(data["job"]):
-            self._stages[data["job"]] = data["stage"]
-            self._line(f"{label}: {escape(_stage(data))}")
+        place = data["stage"], data.get("unit"), data.get("attempt")
+        if data["stage"] in _TOLD and place != self._stages.get(data["job"]):
+            self._stages[data["job"]] = place
+            self._line(f"{label} {escape(_stage(data))}")
 
     def _designed(self, data: dict[str, Any]) -> None:
         self._done(data)
@@ -149,16 +162,17 @@ class Narrator:
 
 
 def _stage(data: dict[str, Any]) -> str:
-    """Where a session is: ``code mixer.gate, try 2 of 7, $0.12``."""
-    words = [str(data["stage"])]
+    """Where a session is: ``writes mixer.gate, try 2 of 7, $0.12``."""
+    verb, counted = _STAGES.get(data["stage"], (str(data["stage"]), "try"))
+    words = [verb]
     if data.get("title"):
         words.append(f"'{data['title']}'")
     if data.get("unit") is not None:
-        words.append(str(data["unit"]) or "the block")
+        words.append(str(data["unit"]) or "the whole block")
     parts = [" ".join(words)]
     if data.get("attempt"):
         of = f" of {data['of']}" if data.get("of") else ""
-        parts.append(f"try {data['attempt']}{of}")
+        parts.append(f"{counted} {data['attempt']}{of}")
     if data.get("dollars") is not None:
         parts.append(f"${data['dollars']:.2f}")
     elif data.get("calls"):

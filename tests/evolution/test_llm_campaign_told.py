@@ -91,15 +91,17 @@ def test_progress_of_a_session_is_told_by_stages() -> None:
         {"stage": "review", "title": "A [bold] idea", "dollars": 0.031},
         {"stage": "code", "unit": "mixer.gate", "attempt": 1, "of": 7, "dollars": 0.05},
         {"stage": "code", "unit": "mixer.gate", "attempt": 2, "of": 7, "dollars": 0.07},
-        {"stage": "check", "unit": "", "calls": 9, "dollars": None},
+        {"stage": "check", "unit": "mixer.gate", "dollars": 0.07},
+        {"stage": "judge", "unit": "", "calls": 9, "dollars": None},
     )
     for fields in steps:
         narrator.event(CampaignEvent("progress", {"job": 3, **fields}))
-    shown = [line.partition("(#3): ")[2] for line in page.lines]
+    shown = [line.partition("(#3) ")[2] for line in page.lines]
     assert shown == [
-        "review 'A \\[bold] idea', $0.03",
-        "code mixer.gate, try 1 of 7, $0.05",
-        "check the block, 9 calls",
+        "reviews 'A \\[bold] idea', $0.03",
+        "writes mixer.gate, try 1 of 7, $0.05",
+        "writes mixer.gate, try 2 of 7, $0.07",
+        "judges the whole block, 9 calls",
     ]
 
 

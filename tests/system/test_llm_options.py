@@ -131,3 +131,20 @@ def test_roles_of_their_own_are_named(tmp_path: Path) -> None:
 def test_campaigns_without_designs_ask_nothing() -> None:
     config = load_config("baselines", designers={"agentic": 1.0})
     assert not models.asks_models(config) and models.settle_models(config) == config
+
+
+def test_sessions_of_another_tree_are_not_gone_on_with(tmp_path: Path) -> None:
+    """A tree that was deleted leaves journals behind; a new campaign of that name would take them up."""
+    from model_discovery.design_tree import DesignTree
+    from model_discovery.system.build_system import _campaign_name
+
+    for number in (1, 2):
+        folder = tmp_path / f"demo-{number}" / "design-7"
+        folder.mkdir(parents=True)
+        (folder / "session.jsonl").write_text("")
+    with DesignTree("tree.db") as tree:
+        assert _campaign_name(tree, None, "demo", tmp_path) == "demo-3"
+        assert _campaign_name(tree, None, "demo") == "demo-1", "campaigns without models do not mind"
+        with pytest.raises(UserError, match="demo-2 holds sessions of a campaign 'demo-2'"):
+            _campaign_name(tree, "demo-2", "demo", tmp_path)
+        assert _campaign_name(tree, "mine", "demo", tmp_path) == "mine"
