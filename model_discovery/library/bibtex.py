@@ -38,14 +38,13 @@ def read_bibtex(path: Path) -> list[Entry]:
         The file cannot be read, or holds no entry at all.
     """
     import bibtexparser
-    from bibtexparser import middlewares as m
 
     try:
         text = path.read_bytes().decode("utf-8-sig", "replace")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.", exit_code=EXIT_FAILED) from None
     logging.getLogger("bibtexparser").setLevel(logging.ERROR)  # what it warns of is in its failed blocks
-    library = bibtexparser.parse_string(text, append_middleware=[m.SeparateCoAuthors()])
+    library = bibtexparser.parse_string(text)
     strings = {name.lower(): string.value for name, string in library.strings_dict.items()}
     entries = {entry.key: _plain_fields(entry, strings) for entry in library.entries}
     found = [
@@ -67,12 +66,24 @@ def _plain_fields(entry: Any, strings: Mapping[str, str]) -> dict[str, str]:
     """Fields in plain letters; authors joined by line ends."""
     fields = {}
     for field in entry.fields:
-        value = field.value
-        if isinstance(value, list):
-            fields[field.key.lower()] = "\n".join(filter(None, map(_name, value)))
+        value, key = _concatenated(str(field.value), field.enclosing, strings), field.key.lower()
+        if key == "author":
+            fields[key] = "\n".join(filter(None, map(_name, _split_names(value))))
         else:
-            fields[field.key.lower()] = _plain(_concatenated(str(value), field.enclosing, strings))
+            fields[key] = _plain(value)
     return fields
+
+
+def _split_names(text: str) -> list[str]:
+    """Authors, separated by ``and`` outside of braces; the library's own splitter drops accents after it."""
+    names, depth = [""], 0
+    for piece in re.split(r"([{}]|\s+and\s+)", text):
+        depth += {"{": 1, "}": -1}.get(piece, 0)
+        if depth == 0 and piece.strip() == "and":
+            names.append("")
+        else:
+            names[-1] += piece
+    return names
 
 
 def _concatenated(value: str, enclosing: str | None, strings: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote
 
 from model_discovery.library.found import Found
 from model_discovery.library.identifiers import Identifier, recognise
-from model_discovery.library.services import Answers, NotThere, Service
+from model_discovery.library.services import Answers, NotThere, Service, ServiceDown
 from model_discovery.library.types import Paper
 
 _FIELDS = ["title", "abstract", "authors", "year", "venue", "externalIds", "openAccessPdf"]
@@ -48,16 +48,18 @@ class SemanticScholar:
         if not words:
             return []
         # The library writes the query into an address as it stands.
-        results = self._client().search_paper(quote(words), fields=_FIELDS, limit=min(k, 100))
-        return [found for facts in results.raw_data if (found := _read(facts)) is not None][:k]
+        with self._unread():
+            results = self._client().search_paper(quote(words), fields=_FIELDS, limit=min(k, 100))
+            return [found for facts in results.raw_data if (found := _read(facts)) is not None][:k]
 
     def paper(self, identifier: Identifier) -> Found | None:
         """The paper of an id; None when there is none."""
         try:
-            paper = self._client().get_paper(quote(identifier.at_semantic_scholar, safe=":/"), fields=_FIELDS)
+            with self._unread():
+                name = quote(identifier.at_semantic_scholar, safe=":/")
+                return _read(self._client().get_paper(name, fields=_FIELDS).raw_data)
         except NotThere:
             return None
-        return _read(paper.raw_data)
 
     def papers(self, identifiers: Sequence[Identifier]) -> dict[Identifier, Found]:
         """The papers of many ids, with one request for each 500; those unknown are left out."""
@@ -76,6 +78,15 @@ class SemanticScholar:
                 if each and (found := _read(each)) is not None:
                     known[identifier] = found
         return known
+
+    @contextmanager
+    def _unread(self) -> Iterator[None]:
+        """Records of another shape than they should have are an answer of no use."""
+        try:
+            yield
+        except (TypeError, KeyError, AttributeError) as error:
+            why = f"{self.service.name} sent an answer that cannot be read ({type(error).__name__}: {error})"
+            raise ServiceDown(why) from None
 
     def _headers(self) -> dict[str, str]:
         return {"x-api-key": self._key} if self._key else {}
@@ -106,13 +117,22 @@ def _read_object(body: bytes) -> dict[str, Any]:
     value = _read_json(body)
     if not isinstance(value, dict):
         raise ValueError("no JSON object")
-    return value
+    cleaned: dict[str, Any] = _without_nulls(value)  # the library takes a null for a list or a record
+    return cleaned
 
 
 def _read_list(body: bytes) -> list[Any]:
     value = _read_json(body)
     if not isinstance(value, list):
         raise ValueError("no JSON list")
+    return value
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(each) for name, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value if each is not None]
     return value
 
 

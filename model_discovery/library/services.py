@@ -5,8 +5,9 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from model_discovery.errors import EXIT_FAILED, UserError
 
@@ -128,6 +129,13 @@ class Service:
         self._interval = interval
         self._timeout = timeout
 
+    @cached_property
+    def _client(self) -> Any:
+        """One for all requests: making one reads all certificates of the system."""
+        import httpx
+
+        return httpx.Client()
+
     def ask(
         self, url: str, params: Mapping[str, str], read: Callable[[bytes], Answer], *,
         headers: Mapping[str, str] | None = None, post: object = None,
@@ -188,7 +196,7 @@ class Service:
 
         time.sleep(self._answers.turn(self.name, self._interval))
         try:
-            with httpx.stream(
+            with self._client.stream(
                 "GET" if post is None else "POST", url, params=params, headers=headers, json=post,
                 timeout=self._timeout, follow_redirects=not headers,  # a header may be a key
             ) as response:  # fmt: skip
