@@ -82,7 +82,7 @@ def asked(world: World) -> list[str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def no_waiting_for_disks():
-    """What a killed process wrote is there for the next one without any fsync, and hundreds of them are slow."""
+    """What a killed process wrote is there without any fsync, and hundreds of them are slow."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.fsync", lambda descriptor: None)
         yield
@@ -120,7 +120,7 @@ def test_the_session_is_as_long_as_it_should_be() -> None:
 
 
 @pytest.mark.parametrize("name", ["long", "limit"])
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(data=st.data())
 def test_killed_anywhere_any_number_of_times(
     tmp_path_factory: pytest.TempPathFactory, specs: dict[str, AgentSpec], name: str, data: st.DataObject

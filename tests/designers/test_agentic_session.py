@@ -302,7 +302,7 @@ def test_a_unit_is_written_again_with_the_whole_report() -> None:
             "coder.retry": [code(WRONG_SHAPE), code(LEAK), code(GOOD)],
         }
     )
-    assert outcome.status == "valid" and checks_of(outcome) == ["forward", "causality", "ok"]
+    assert outcome.status == "valid" and checks_of(outcome) == ["source", "forward", "causality", "ok"]
     assert world.checked == ["unit", "unit", "unit", "design"]
     assert world.model.calls.count("observer.judge") == 1
     retry = [world.prompt("coder.retry", number) for number in range(3)]
@@ -384,6 +384,7 @@ def test_an_answer_of_no_use_is_a_failed_try() -> None:
     )
     assert outcome.status == "valid" and world.model.calls.count("coder.write") == 2
     assert "I would rather not" in world.prompt("coder.retry", 1)
+    assert checks_of(outcome) == ["reply", "causality", "reply", "ok"]
     assert outcome.spending is not None and outcome.spending.calls == 8
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, TypeAdapter
 
 from model_discovery.blocks.unit_tree import UnitTree
-from model_discovery.checks.report import CheckReport
+from model_discovery.checks.report import CheckReport, Finding
 from model_discovery.config import AgentsConfig
 from model_discovery.designers.agentic.brief import brief_of
 from model_discovery.designers.agentic.prompts import render
@@ -58,7 +58,7 @@ class SessionTools:
 class Desk:
     """Where one session asks its roles, checks trees and searches; everything goes through the journal.
 
-    ``attempts`` are the trees checked so far.
+    ``attempts`` are the trees checked so far, and answers that came to none.
     """
 
     def __init__(self, request: DesignRequest, tools: SessionTools) -> None:
@@ -171,6 +171,10 @@ class Desk:
         if self.attempts and self.attempts[-1].ok and self.attempts[-1].structure_hash == tree.structure_hash:
             del self.attempts[-1]
         self.attempts.append(attempt)
+
+    def failed(self, *findings: Finding) -> None:
+        """Keep an attempt that came to no tree."""
+        self.attempts.append(Attempt(structure_hash="", ok=False, findings=findings))
 
     def report(self, stage: str, **fields: Any) -> None:
         """Tell whoever watches what is done now, and what was spent."""

@@ -6,7 +6,7 @@ from model_discovery.designers.agentic.asking import Desk
 from model_discovery.designers.agentic.grafting import ORIGIN, planted
 from model_discovery.designers.agentic.implementing import Built, GaveUp, final_report
 from model_discovery.designers.agentic.schemas import ProposalDraft, UnitCode
-from model_discovery.designers.agentic.writing import Task, class_name, unreadable
+from model_discovery.designers.agentic.writing import Task, class_name, unreadable, useless
 from model_discovery.designers.growth import leaf
 from model_discovery.errors import UserError
 from model_discovery.llm.types import BadReply
@@ -41,7 +41,7 @@ def _try(desk: Desk, task: Task) -> Built | None:
                 tried=list(task.tried),
             )  # fmt: skip
     except BadReply as error:
-        _reject(desk, task, "", f"an answer that could not be read ({error.kind}: {error})")
+        _reject(desk, task, "", useless(desk, error))
         return None
     name = class_name(code)
     task.code = code
@@ -49,6 +49,7 @@ def _try(desk: Desk, task: Task) -> Built | None:
         tree = _block(code)
     except UserError as error:
         task.report = unreadable(code, error, "")
+        desk.failed(*task.report.findings)
     else:
         desk.journal.note("graft", path="", unit=name, map=tree.ascii())
         task.report = final_report(desk, tree)

@@ -98,10 +98,16 @@ def _code(desk: Desk, task: Task) -> UnitCode | None:
             judgement=task.judgement, tried=list(task.tried),
         )  # fmt: skip
     except BadReply as error:
-        why = f"an answer that could not be read ({error.kind}: {error})"[:_LINE]
+        why = useless(desk, error)[:_LINE]
         desk.journal.note("reject", what="unit", path=task.path, unit="", reason=why)
         task.tried.append(why)
         return None
+
+
+def useless(desk: Desk, error: BadReply) -> str:
+    """Count an answer of no use as an attempt, and say what it was."""
+    desk.failed(Finding(check="reply", where="the answer", measured=f"{error.kind}: {error}"))
+    return f"an answer that could not be read ({error.kind}: {error})"
 
 
 def _grafted(desk: Desk, task: Task, code: UnitCode) -> tuple[UnitTree | None, CheckReport]:
@@ -109,7 +115,9 @@ def _grafted(desk: Desk, task: Task, code: UnitCode) -> tuple[UnitTree | None, C
     try:
         tree = planted(task.tree, task.path, part_of(code, desk.request, task.tree))
     except UserError as error:
-        return None, unreadable(code, error, task.path)
+        report = unreadable(code, error, task.path)
+        desk.failed(*report.findings)
+        return None, report
     desk.journal.note("graft", path=task.path, unit=tree.unit(task.path).name, map=tree.ascii())
     if not desk.config.checks:
         return tree, CheckReport(ok=True)
