@@ -28,12 +28,15 @@ class Job:
     folder
         Made before the function runs; the only place where the job leaves files. What it prints goes to
         ``job.log`` there.
+    waits
+        It waits for others, such as a model's server, more than it computes: it need not hold a core.
     """
 
     id: int
     function: str
     request: Json
     folder: Path
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

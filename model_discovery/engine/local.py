@@ -3,7 +3,7 @@
 import os
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,16 @@ class _Running:
     since: float
 
 
+@dataclass
+class _Pool:
+    """Workers of one kind and the jobs that wait for them; ``members`` may hold some that have ended."""
+
+    places: int
+    slots: tuple[Slot, ...]
+    queue: deque[tuple[Job, str]] = field(default_factory=deque)
+    members: list[WorkerProcess] = field(default_factory=list)
+
+
 class LocalEngine:
     """Runs jobs in worker processes; use it from one thread.
 
@@ -40,6 +50,8 @@ class LocalEngine:
         depend on how many workers there are.
     worker_bytes, card_bytes
         What a job needs of the machine's memory and of a GPU's: decides how many run at once.
+    waiting
+        Workers besides these, without a GPU, for jobs with ``waits``. With 0 they take the others' places.
 
     Attributes
     ----------
@@ -56,6 +68,7 @@ class LocalEngine:
         *,
         worker_bytes: int = WORKER_BYTES,
         card_bytes: int | None = None,
+        waiting: int = 0,
     ) -> None:
         if threads is not None and threads < 1:
             raise UserError(f"{threads} threads can do no work.", hint="one or more")
@@ -63,8 +76,9 @@ class LocalEngine:
         self.places = chosen.workers
         self.reason = chosen.reason
         self.threads = threads or 1
-        self._slots = chosen.slots
-        self._queue: deque[tuple[Job, str]] = deque()
+        self._computing = _Pool(chosen.workers, chosen.slots)
+        self._waiting = _Pool(waiting, (Slot(),) * waiting) if waiting else self._computing
+        self._pools = list({id(pool): pool for pool in (self._computing, self._waiting)}.values())
         self._workers: dict[WorkerProcess, _Running | None] = {}
         self._ready: list[JobResult | JobProgress] = []
         self._closed = False
@@ -79,15 +93,19 @@ class LocalEngine:
         """
         if self._closed:
             raise RuntimeError("the engine is closed")
-        if job.id in self.running or any(job.id == queued.id for queued, _ in self._queue):
+        if job.id in self.running or any(job.id == queued.id for queued, _ in self._queued):
             raise ValueError(f"job {job.id} is in the engine already")
         message = {
             "function": job.function,
             "request": job.request,
             "folder": str(Path(job.folder).absolute()),
         }
-        self._queue.append((job, dump_json(message)))
+        (self._waiting if job.waits else self._computing).queue.append((job, dump_json(message)))
         self._fill()
+
+    @property
+    def _queued(self) -> list[tuple[Job, str]]:
+        return [entry for pool in self._pools for entry in pool.queue]
 
     @property
     def running(self) -> tuple[int, ...]:
@@ -97,7 +115,7 @@ class LocalEngine:
     @property
     def unfinished(self) -> int:
         """How many jobs are queued or running."""
-        return len(self._queue) + len(self.running)
+        return len(self._queued) + len(self.running)
 
     def wait(self, timeout: float | None = None) -> list[JobResult | JobProgress]:
         """Wait until something happens, and say what.
@@ -122,9 +140,9 @@ class LocalEngine:
 
     def cancel(self, job_id: int) -> bool:
         """Take a job back, killing its worker if it runs; no result of it comes. False: it is not here."""
-        for entry in self._queue:
-            if entry[0].id == job_id:
-                self._queue.remove(entry)
+        for pool in self._pools:
+            if found := [entry for entry in pool.queue if entry[0].id == job_id]:
+                pool.queue.remove(found[0])
                 return True
         for worker, running in self._workers.items():
             if running is not None and running.job.id == job_id:
@@ -143,7 +161,8 @@ class LocalEngine:
         group are killed, a sandbox dies with its parent.
         """
         self._closed = True
-        self._queue.clear()
+        for pool in self._pools:
+            pool.queue.clear()
         workers, self._workers = self._workers, {}
         asked = [worker for worker, running in workers.items() if running is None and not kill]
         for worker in asked:
@@ -162,27 +181,31 @@ class LocalEngine:
 
     def _fill(self) -> None:
         """Give queued jobs to free places."""
-        while self._queue:
-            worker = next((worker for worker, running in self._workers.items() if running is None), None)
-            is_new = worker is None
-            if worker is None and (worker := self._new_worker()) is None:
-                return
-            job, message = self._queue.popleft()
-            self._workers[worker] = _Running(job, time.monotonic())
-            try:
-                worker.send(message)
-            except WorkerGone:
-                if is_new:
-                    self._lose(worker)
-                else:  # it died between two jobs; this one has nothing to do with it
-                    self._queue.appendleft((job, message))
-                    self._end(worker)
+        for pool in self._pools:
+            while pool.queue and (worker := self._free_worker(pool)) is not None:
+                self._hand_over(*pool.queue.popleft(), worker, pool)
 
-    def _new_worker(self) -> WorkerProcess | None:
-        if len(self._workers) >= self.places:
+    def _hand_over(self, job: Job, message: str, worker: WorkerProcess, pool: _Pool) -> None:
+        is_new = worker not in self._workers
+        self._workers[worker] = _Running(job, time.monotonic())
+        try:
+            worker.send(message)
+        except WorkerGone:
+            if is_new:
+                self._lose(worker)
+            else:  # it died between two jobs; this one has nothing to do with it
+                pool.queue.appendleft((job, message))
+                self._end(worker)
+
+    def _free_worker(self, pool: _Pool) -> WorkerProcess | None:
+        """One that has nothing to do, else a new one; None where all places are taken."""
+        pool.members = [worker for worker in pool.members if worker in self._workers]
+        if idle := [worker for worker in pool.members if self._workers[worker] is None]:
+            return idle[0]
+        if len(pool.members) >= pool.places:
             return None
         try:
-            return WorkerProcess(self.threads, self._free_slot())
+            pool.members.append(worker := WorkerProcess(self.threads, _free_slot(pool)))
         except OSError as error:
             if self._workers:  # fewer at once, then
                 return None
@@ -191,13 +214,7 @@ class LocalEngine:
                 hint="free some memory, or raise the limit of processes",
                 exit_code=EXIT_FAILED,
             ) from error
-
-    def _free_slot(self) -> Slot:
-        """The first slot that no living worker has; those of one GPU are alike."""
-        free = list(self._slots)
-        for worker in self._workers:
-            free.remove(worker.slot)
-        return free[0]
+        return worker
 
     def _listen(self, timeout: float | None) -> None:
         """Wait once for any worker that has a job, and take in what it says."""
@@ -235,6 +252,14 @@ class LocalEngine:
         wait_until_ended([worker], 1.0)
         del self._workers[worker]
         return worker.end()
+
+
+def _free_slot(pool: _Pool) -> Slot:
+    """The first slot that no living worker has; those of one GPU are alike."""
+    free = list(pool.slots)
+    for worker in pool.members:
+        free.remove(worker.slot)
+    return free[0]
 
 
 def _tail(path: Path) -> str:

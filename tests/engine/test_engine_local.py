@@ -285,3 +285,24 @@ def test_every_job_gives_one_result_whatever_happens(tmp_path: Path) -> None:
             results += [message for message in engine.wait(timeout=30) if isinstance(message, JobResult)]
     assert sorted(result.id for result in results) == sorted(set(range(1, 41)) - cancelled)
     assert all(result.status == expected[ways[result.id - 1]] for result in results)
+
+
+def test_a_job_that_waits_for_others_holds_nobody_up(tmp_path: Path) -> None:
+    with LocalEngine(workers=1, waiting=1) as engine:
+        function = "engine_work:slot"
+        for number, seconds, waits in ((1, 60.0, True), (2, 0.0, True), (3, 0.0, False), (4, 0.0, False)):
+            engine.submit(Job(number, function, {"seconds": seconds}, tmp_path / f"{number}", waits=waits))
+        done: list[int] = []
+        while len(done) < 2:
+            done += [message.id for message in engine.wait(30) if isinstance(message, JobResult)]
+        assert done == [3, 4]
+        assert engine.running == (1,)
+        assert engine.unfinished == 2
+        assert engine.cancel(2)
+        assert engine.cancel(1)
+        assert engine.unfinished == 0
+
+
+def test_without_places_for_them_waiting_jobs_take_the_others(runner: Runner, tmp_path: Path) -> None:
+    runner.engine.submit(Job(77, "engine_work:echo", {}, tmp_path / "77", waits=True))
+    assert runner.result().id == 77
