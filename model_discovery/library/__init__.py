@@ -7,6 +7,9 @@ if TYPE_CHECKING:
     from model_discovery.library.cards import Card as Card
     from model_discovery.library.cards import load_cards as load_cards
     from model_discovery.library.library import PaperLibrary as PaperLibrary
+    from model_discovery.library.online import Online as Online
+    from model_discovery.library.pdf import ReadPaper as ReadPaper
+    from model_discovery.library.pdf import read_pdf as read_pdf
     from model_discovery.library.types import Hit as Hit
     from model_discovery.library.types import Paper as Paper
     from model_discovery.library.types import Passage as Passage
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "cards": ("Card", "load_cards"),
     "library": ("PaperLibrary",),
+    "online": ("Online",),
+    "pdf": ("ReadPaper", "read_pdf"),
     "types": ("Hit", "Paper", "Passage", "Source", "Stats"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -52,6 +52,7 @@ def test_importing_the_rooms_loads_no_torch() -> None:
         "engine",
         "evolution",
         "export",
+        "library",
         "sandbox",
         "system",
         "verification",
