@@ -8,12 +8,15 @@ import typer
 
 from model_discovery.cli.options import (
     DEFAULT_DB,
+    AgentSpec,
+    ApiBase,
     AsJson,
     BlimpDir,
     Campaign,
     Corpus,
     Db,
     Debug,
+    Model,
     RecipeName,
     SandboxLevel,
     Scores,
@@ -190,11 +193,25 @@ def export(
         typer.echo(line)
 
 
-def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
-    """Say what this machine can do, and what to do for more."""
+def doctor(
+    llm: Annotated[
+        bool, typer.Option("--llm", help="Ask each configured language model one tiny question instead.")
+    ] = False,
+    model: Model = None,
+    api_base: ApiBase = None,
+    agent_spec: AgentSpec = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Say what this machine can do, and what to do for more; with --llm, what its language models can."""
     from model_discovery.system import doctor as examination
 
-    findings = examination.examine()
+    if llm or model or api_base or agent_spec:
+        from model_discovery.system.doctor_models import examine_models
+
+        findings = examine_models(model, api_base, agent_spec)
+    else:
+        findings = examination.examine()
     if as_json:
         print_json([vars(finding) for finding in findings])
     else:

@@ -126,12 +126,12 @@ class LLM:
         schema: type[Parsed] | None,
         settings: ModelSettings,
     ) -> Json:
-        candidates = _candidates(settings)
-        for each in candidates:
+        models = candidates(settings)
+        for each in models:
             require_price(each, self._purse.price(each), self._purse.limits(each))
         sender = Sender(self._purse, role, step)
         errors: list[ModelUnavailable] = []
-        for each in candidates:
+        for each in models:
             try:
                 self._require_keys(each)
                 conversation = Conversation(sender, each, messages, schema)
@@ -165,11 +165,11 @@ class LLM:
         return {**_record(conversation), **outcome}
 
 
-def _candidates(settings: ModelSettings) -> list[ModelSettings]:
+def candidates(settings: ModelSettings) -> list[ModelSettings]:
     """The model and its fallbacks; a server of one's own is asked for models of its provider only."""
     found = [settings]
     for model in settings.fallbacks:
-        same = settings.api_base is not None and provider_of(model) == provider_of(settings.model)
+        same = model.partition("/")[0] == settings.model.partition("/")[0]
         mode = settings.schema_mode if same else None
         found.append(
             replace(settings, model=model, api_base=settings.api_base if same else None, schema_mode=mode)

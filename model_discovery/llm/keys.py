@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from model_discovery.llm.loading import load_litellm
+
 # litellm wants an address of these, and asks this machine without one.
 _LOCAL = {"ollama", "ollama_chat"}
 # Servers of one's own: without an address litellm would ask OpenAI's.
@@ -68,8 +70,6 @@ class Keys:
 
 def _wanted(model: str) -> list[str]:
     """The variables that litellm wants for a model and that the process does not have."""
-    from model_discovery.llm.models import load_litellm
-
     return sorted(load_litellm().validate_environment(model)["missing_keys"])
 
 

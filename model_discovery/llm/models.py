@@ -1,43 +1,18 @@
 """What is known of a model before it is asked: its provider, price, context and output, and what it lacks."""
 
-import logging
-import os
 import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from model_discovery.config.agents import Price, SpendingLimits
 from model_discovery.errors import UserError
 from model_discovery.llm.keys import Keys
+from model_discovery.llm.loading import load_litellm
 from model_discovery.llm.types import ModelSettings, ModelUnavailable
 
-_NOISY = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router", "openai", "httpx", "httpcore")
 # Of a model's prices, those that a plain request may be billed at, long contexts and cache writes included.
 _INPUT_PRICE = re.compile(r"(input_cost_per_token|cache_creation_input_token_cost)(_above_\d+k_tokens)?$")
 _OUTPUT_PRICE = re.compile(r"output_cost_per_(reasoning_)?token(_above_\d+k_tokens)?$")
-
-
-@cache
-def load_litellm() -> Any:
-    """litellm, silent: no price table from the network, no ``.env`` in the environment, no logs."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    os.environ["LITELLM_MODE"] = "PRODUCTION"  # else it puts .env into this process's environment
-    import httpx
-    import litellm
-    from litellm.llms.custom_httpx.http_handler import get_ssl_configuration
-
-    from model_discovery.llm.wire import Wire
-
-    litellm.suppress_debug_info = True
-    litellm.telemetry = False
-    litellm.disable_hf_tokenizer_download = True
-    wire = Wire(verify=get_ssl_configuration())
-    litellm.client_session = httpx.Client(transport=wire, follow_redirects=True)
-    litellm.sync_transport = wire
-    for name in _NOISY:  # they print addresses with keys, and whole prompts
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    return litellm
 
 
 def provider_of(model: str, api_base: str | None = None) -> str:
@@ -139,5 +114,5 @@ def require_price(settings: ModelSettings, price: Price | None, limits: Mapping[
         if why == "no limit"
         else f"No price is known for {settings.model}, and {why}, which cannot be kept.",
         hint="give the price in dollars per million tokens, --set 'agents.price={input: 1.0, output: 4.0}' "
-        "(0 for a server of your own), or limit tokens, --set agents.per_campaign.tokens=5000000",
+        "(0 for a server of your own), or limit the campaign's tokens, --max-llm-tokens 5000000",
     )

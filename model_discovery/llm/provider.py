@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from model_discovery.llm.keys import Keys
-from model_discovery.llm.models import load_litellm, provider_of
+from model_discovery.llm.loading import load_litellm
+from model_discovery.llm.models import provider_of
 from model_discovery.llm.types import BadKind, Message, ModelSettings, Usage
 
 Json = dict[str, Any]

@@ -84,8 +84,8 @@ def _keys() -> list[Fact]:
 
     settings = Settings()
     uses = {
-        "openai_api_key": "LLM designers, in a later version",
-        "anthropic_api_key": "LLM designers, in a later version",
+        "openai_api_key": "LLM designers (--designer agentic); doctor --llm tries it",
+        "anthropic_api_key": "LLM designers (--designer agentic); doctor --llm tries it",
         "hf_token": "export --push",
         "s2_api_key": "Semantic Scholar: more searches a minute",
     }

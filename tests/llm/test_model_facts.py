@@ -126,7 +126,7 @@ def test_without_a_price_a_number_of_tokens_has_to_be_limited(
             return
         with pytest.raises(UserError, match=f"{NO_PRICE}.*{says}") as caught:
             asker.ask()
-    assert "agents.price" in caught.value.hint and "agents.per_campaign.tokens" in caught.value.hint
+    assert "agents.price" in caught.value.hint and "--max-llm-tokens" in caught.value.hint
     assert asker.ledger.rows() == []
 
 

@@ -12,7 +12,7 @@ from scripted_server import Answer, ScriptedServer, cut, say, server_error
 
 from model_discovery.config.agents import SpendingLimits
 from model_discovery.llm import Ledger, LimitReached, Message, ModelUnavailable, Patience, read_journal
-from model_discovery.llm.models import load_litellm
+from model_discovery.llm.loading import load_litellm
 from model_discovery.llm.sending import bound_of
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200)

@@ -18,6 +18,7 @@ def test_the_hub_token_is_used_by_this_version() -> None:
     facts = {fact.what: fact for fact in doctor._keys()}
     assert "export --push" in facts["HF_TOKEN"].more and "later" not in facts["HF_TOKEN"].more
     assert "Semantic Scholar" in facts["S2_API_KEY"].more and "later" not in facts["S2_API_KEY"].more
+    assert all("doctor --llm" in facts[name].more for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"))
 
 
 def test_a_key_is_set_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
