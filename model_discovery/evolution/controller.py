@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.config import CampaignConfig
+from model_discovery.config.agents import LLM_DESIGNERS
 from model_discovery.design_tree import CampaignRow, DesignTree, JobRow, NewDecision
 from model_discovery.engine import Job, JobProgress, JobResult
 from model_discovery.errors import EXIT_FAILED, UserError
@@ -216,8 +217,9 @@ class Controller:
                 exit_code=1,
             ) from None
         function = self._functions.verify if row.kind == "verify" else self._functions.design
+        waits = isinstance(pending.step, DesignStep) and pending.step.designer in LLM_DESIGNERS
         self._by_job[row.id] = pending
-        self._engine.submit(Job(id=row.id, function=function, request=row.request, folder=folder))
+        self._engine.submit(Job(row.id, function, row.request, folder, waits=waits))
 
     def _collect(self, timeout: float) -> None:
         """Keep whatever workers have finished, at once and in any order."""

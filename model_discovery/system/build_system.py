@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_discovery.config import CampaignConfig, Settings, load_config, parse_config
+from model_discovery.config.agents import LLM_DESIGNERS
 from model_discovery.errors import UserError
 from model_discovery.system import models
 from model_discovery.system.folders import folder_or_error
@@ -277,13 +278,15 @@ class BuildSystem:
         return gather(tree, campaign, ending, options=self._options)
 
     def _engine(self, config: CampaignConfig, recipe: "Recipe") -> "LocalEngine":
-        """As many workers as have room to train at the largest scale."""
+        """As many workers as have room to train at the largest scale, and some for sessions that wait."""
         from model_discovery.engine import LocalEngine
         from model_discovery.verification import largest_need
 
         need = largest_need(recipe, config.scales)
         workers = self.workers or config.workers
-        return LocalEngine(workers, worker_bytes=need.process, card_bytes=need.card)
+        asks = any(config.designers.get(name) for name in LLM_DESIGNERS)
+        waiting = max(1, config.in_flight // 2) if asks else 0  # the most designs the policy has on their way
+        return LocalEngine(workers, worker_bytes=need.process, card_bytes=need.card, waiting=waiting)
 
     def _folders(self) -> tuple[Path, Path]:
         """Where data and run folders go; made now, so that a mistake is found before work begins."""
