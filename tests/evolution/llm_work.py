@@ -46,3 +46,12 @@ def run_until_money_is_gone(request: dict[str, Any], context: object) -> dict[st
 
 def _outcome(**values: Any) -> dict[str, Any]:
     return DesignOutcome(**{**values, "spending": SPENT}).model_dump(mode="json")
+
+
+def run_repeating(request: dict[str, Any], context: object) -> dict[str, Any]:
+    """Every agentic session implements the same structure."""
+    asked = DesignRequest.model_validate(request)
+    same = {**request, "seed": 5, "parents": [], "operator": "scratch", "avoid": []}
+    made = simulator.run_design(same, context)
+    proposal = Proposal(title=f"idea {asked.seed}", summary="words", operator=asked.operator)
+    return _outcome(**{**made, "proposal": proposal})

@@ -84,10 +84,10 @@ def test_only_the_designer_that_reads_is_told(mixed: Sitting, folder: Path) -> N
 
 def test_what_is_told_is_bounded(tmp_path: Path) -> None:
     config = small_config(
-        designers={"agentic": 1.0}, budget={"designs": 90, "runs": {"0.1M": 120, "0.4M": 20}}
+        designers={"agentic": 1.0}, budget={"designs": 50, "runs": {"0.1M": 70, "0.4M": 12}}
     )
     done = run(tmp_path, config, "run_design")
-    assert len(done.state.designs) > 80
+    assert len(done.state.designs) > 45
     with DesignTree(tmp_path / "tree.db") as tree:
         requests = [job.request for job in design_jobs(tree)]
     told = DesignRequest.model_validate(requests[-1]).knowledge
@@ -214,6 +214,13 @@ def test_a_proposal_in_work_is_not_given_to_a_second_session(tmp_path: Path) -> 
         requests = [job.request for job in design_jobs(tree)]
     count = Counter(request["unfinished"]["title"] for request in requests if request["unfinished"])
     assert max(count.values()) == 2 and done.ending.reason.startswith("fruitless: ")
+
+
+def test_an_idea_that_is_known_already_is_a_failed_one_and_not_tried_again(tmp_path: Path) -> None:
+    done = run(tmp_path, ALONE, "run_repeating")
+    failed = done.state.sessions.failed
+    assert failed and all(idea.reason.startswith("the same structure as") for idea in failed)
+    assert done.state.sessions.waiting() is None and done.state.budgets.designs.used == 1
 
 
 # -- nothing changed for campaigns without models
