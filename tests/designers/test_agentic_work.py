@@ -1,5 +1,7 @@
 """Design sessions as jobs: a real model server; real client, ledger, journal, library, sandbox and checks."""
 
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -153,3 +155,41 @@ def test_a_model_that_is_not_there_stops_the_job_and_it_goes_on_later(
         assert read_journal(campaign / "design-0" / "session.jsonl")[-1].kind == "accept"  # of the review
         outcome = job(campaign / "design-0", request, resources)
         assert outcome.status == "valid" and len(server.requests) == 4
+
+
+@pytest.mark.slow
+def test_killed_while_a_model_answers(campaign: Path, tmp_path: Path) -> None:
+    """kill -9 while a call is under way: that one is made again, and counted; none before it is."""
+    answers = [draft(), review(), plan(), code(WRONG_SHAPE), code(GOOD), judgement()]
+    deadly = {1, 4, 7}  # by number of the request, over all runs
+    processes: list[subprocess.Popen[str]] = []
+    served: list[int] = []
+
+    def script(asked: dict[str, Any]) -> Any:
+        served.append(len(served))
+        if served[-1] in deadly:
+            processes[-1].kill()
+            processes[-1].wait()
+        return fenced(answers[len([number for number in served[:-1] if number not in deadly])])
+
+    with ScriptedServer(script) as server:
+        wanted = tmp_path / "request.json"
+        wanted.write_text(request_of(agents=asking(server)).model_dump_json())
+        command = [sys.executable, str(Path(__file__).with_name("agentic_driver.py"))]
+        codes = []
+        while not codes or codes[-1] == -9:
+            processes.append(
+                subprocess.Popen(
+                    [*command, str(campaign / "design-0"), str(wanted)], stdout=subprocess.PIPE, text=True
+                )
+            )
+            said, _ = processes[-1].communicate(timeout=240)
+            codes.append(processes[-1].returncode)
+    assert codes == [-9] * len(deadly) + [0]
+    outcome = DesignOutcome.model_validate_json(said.splitlines()[-1])
+    assert outcome.status == "valid" and [one.ok for one in outcome.attempts] == [False, True]
+    assert len(served) == len(answers) + len(deadly)
+    with closing(Ledger(campaign / "llm_ledger.db")) as ledger:
+        outcomes = [row.outcome for row in ledger.rows()]
+    assert outcomes.count("interrupted") == len(deadly) and len(outcomes) == len(served)
+    assert outcome.spending is not None and outcome.spending.calls == len(answers)
