@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from model_discovery.cli import (
+    agents,
     baselines,
     blocks,
     data,
@@ -58,4 +59,5 @@ app.add_typer(baselines.app, name="baselines")
 app.add_typer(plot.app, name="plot")
 app.add_typer(data.app, name="data")
 app.add_typer(library.app, name="library")
+app.add_typer(agents.app, name="agents")
 app.add_typer(session.app, name="session")

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Verdict = Literal["right", "wrong", "open"]
 Relation = Literal["parent", "ancestor", "sibling", "baseline", "best"]
@@ -20,12 +20,14 @@ class Prediction(_Data):
     unless told.
     """
 
-    metric: str = "loss"
+    metric: str = Field("loss", description="loss (held-out nats per token), or the name of a suite")
     direction: Literal["lower", "higher"] = "lower"
-    against: Literal["parent", "best_baseline"] = "parent"
-    amount: float = 0.0
-    scale: str = ""
-    because: str = ""
+    against: Literal["parent", "best_baseline"] = Field(
+        "parent", description="whose result it is compared with"
+    )
+    amount: float = Field(0.0, description="least difference that counts, in the metric's unit; 0 for any")
+    scale: str = Field("", description="such as 0.4M; '' for the first one run")
+    because: str = Field("", description="in one clause, the mechanism behind it")
 
 
 class ScaleResult(_Data):

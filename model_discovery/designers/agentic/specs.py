@@ -122,6 +122,7 @@ class AgentSpec(_Data):
             requests_per_minute=self.requests_per_minute,
             tokens_per_minute=self.tokens_per_minute,
             timeout=self.timeout,
+            limits=self.limits,
         )
 
     def _drawn(self, rng: random.Random) -> str | None:
