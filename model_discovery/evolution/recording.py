@@ -24,11 +24,12 @@ _ERROR_LETTERS = 200
 @dataclass(frozen=True)
 class Fruitless:
     """A design job that brought no design, and why; ``failures`` counts the findings of its attempts by
-    check.
+    check, ``twin`` names the design that has the same structure.
     """
 
     why: str
     failures: dict[str, int]
+    twin: str = ""
 
 
 # -- verifications
@@ -109,7 +110,7 @@ def new_design(
     tree = UnitTree.model_validate(result["unit_tree"])
     if tree.structure_hash in state.hashes:
         twin = state.designs[state.hashes[tree.structure_hash]].name
-        return Fruitless(f"the same structure as {twin}", failures)
+        return Fruitless(f"the same structure as {twin}", failures, twin)
     proposal = dict(result.get("proposal") or {})
     asked = job.request["parents"]
     parents = [(parent["name"], UnitTree.model_validate(parent["unit_tree"])) for parent in asked]
@@ -140,17 +141,17 @@ def claim_of(words: Json) -> tuple[str, Prediction | None]:
 def session_of(step: DesignStep, made: NewDesign | Fruitless, result: Json | None) -> Session:
     """What a design job left besides its design."""
     fruitful, found = isinstance(made, NewDesign), result or {}
-    reason = made.why if isinstance(made, Fruitless) else ""
+    reason, twin = (made.why, made.twin) if isinstance(made, Fruitless) else ("", "")
     rejected = [FailedIdea.model_validate(idea) for idea in found.get("rejected") or ()]
     words = found.get("proposal")
     proposal = Proposal.model_validate(words) if words and step.designer in LLM_DESIGNERS else None
-    if proposal is not None and not fruitful and found.get("unit_tree"):  # implemented, as something known
+    if proposal is not None and twin:
         rejected.append(FailedIdea(title=proposal.title, abstract=proposal.summary, reason=reason))
         proposal = None
     return Session(
         designer=step.designer, fruitful=fruitful, attempts=len(found.get("attempts") or ()),
         spending=found.get("spending"), limit=str(found.get("limit") or ""), reason=reason,
-        proposal=None if fruitful else proposal, rejected=tuple(rejected),
+        twin=twin, proposal=None if fruitful else proposal, rejected=tuple(rejected),
     )  # fmt: skip
 
 

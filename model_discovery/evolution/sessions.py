@@ -16,7 +16,8 @@ SESSIONS_A_PROPOSAL = 3  # that may fail to implement it before it is given up
 class Session(BaseModel):
     """A design job that ended, as the timeline keeps it.
 
-    ``proposal`` was accepted and has no design yet; ``limit`` ended the session (``campaign dollars``).
+    ``proposal`` was accepted and has no design yet; ``twin`` is the design that it turned out to be;
+    ``limit`` ended the session (``campaign dollars``).
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -27,6 +28,7 @@ class Session(BaseModel):
     spending: Spending | None = None
     limit: str = ""
     reason: str = ""
+    twin: str = ""
     proposal: Proposal | None = None
     rejected: tuple[FailedIdea, ...] = ()
 
@@ -147,7 +149,7 @@ class Sessions:
         if session.ended_by_campaign:
             self.limit = self.limit or session.limit
         held = None if unfinished is None else self._open.pop(unfinished)
-        if session.fruitful:
+        if session.fruitful or session.twin:
             return
         if held is not None:
             self._again(held, session)

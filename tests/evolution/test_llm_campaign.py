@@ -9,10 +9,11 @@ from evolution_makers import NAME, Sitting, begin, sit, small_config, whole_camp
 
 from model_discovery.config import CampaignConfig
 from model_discovery.design_tree import DesignTree, JobRow
-from model_discovery.designers import DesignRequest
+from model_discovery.designers import DesignRequest, Proposal
 from model_discovery.evolution import StopFlag, by_designer, load_state, simulator
 from model_discovery.evolution.controller import WorkFunctions
 from model_discovery.evolution.knowledge import BASELINES, BEST, FAILED, IDEAS, SIBLINGS, STATISTICS
+from model_discovery.evolution.sessions import Session, Sessions
 from model_discovery.evolution.simulator import InlineEngine
 
 MIXED = small_config(
@@ -221,6 +222,25 @@ def test_an_idea_that_is_known_already_is_a_failed_one_and_not_tried_again(tmp_p
     failed = done.state.sessions.failed
     assert failed and all(idea.reason.startswith("the same structure as") for idea in failed)
     assert done.state.sessions.waiting() is None and done.state.budgets.designs.used == 1
+
+
+def test_a_proposal_taken_up_again_that_turns_out_to_be_known_is_done_with() -> None:
+    books = Sessions()
+    proposal = Proposal(title="an idea", summary="", operator="mutation")
+    failed = Session(designer="agentic", fruitful=False, proposal=proposal, reason="no unit passed")
+    books.settle(failed, job=7, operator="mutation", parents=(0,), unfinished=None)
+    held = books.waiting()
+    assert held is not None and (held.job, held.failed) == (7, 1)
+    books.take_up(7)
+    assert books.waiting() is None
+    crashed = Session(designer="agentic", fruitful=False, reason="two workers died")
+    books.settle(crashed, job=9, operator="mutation", parents=(0,), unfinished=7)
+    held = books.waiting()
+    assert held is not None and (held.job, held.failed) == (7, 2), "a crash counts as a session"
+    books.take_up(7)
+    twin = Session(designer="agentic", fruitful=False, reason="the same structure as x", twin="x")
+    books.settle(twin, job=11, operator="mutation", parents=(0,), unfinished=7)
+    assert books.waiting() is None and books.failed == []
 
 
 # -- nothing changed for campaigns without models
