@@ -15,7 +15,6 @@ from model_discovery.cli.options import (
     Debug,
     Model,
     SandboxLevel,
-    Workers,
     show_facts,
 )
 
@@ -90,7 +89,7 @@ def bench(
     seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of the journals.")] = None,
     agent_spec: AgentSpec = None,
-    workers: Workers = None,
+    workers: Annotated[int | None, typer.Option(help="Sessions at once; 4 unless told.")] = None,
     sandbox: SandboxLevel = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")] = False,
     as_json: AsJson = False,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from model_discovery.designers.requests import DesignOutcome, DesignRequest
 
 FLOWS = ("units", "direct")
+_AT_ONCE = 4  # sessions mostly wait for models
 _FACTS, _OUTCOME = "bench.json", "outcome.json"
 Facts = dict[str, Any]
 
@@ -57,6 +58,8 @@ def bench(
         ``units``, ``direct`` or both.
     overrides
         Assignments such as ``agents.planner=false``.
+    workers
+        Sessions at once, 4 unless told.
     out
         Folder of the sessions' journals, from which a stopped benchmark goes on; below ``CKPT_DIR`` by the
         model's name unless told.
@@ -138,7 +141,7 @@ def _run(sessions: Sequence[_Session], workers: int | None, progress: bool) -> d
     failed: dict[str, str] = {}
     if not waiting:
         return failed
-    engine = LocalEngine(workers)
+    engine = LocalEngine(1, waiting=workers or _AT_ONCE)
     with (
         _saying_how_to_go_on(),
         closing_engine(engine, lambda: bool(waiting)),
@@ -146,7 +149,9 @@ def _run(sessions: Sequence[_Session], workers: int | None, progress: bool) -> d
     ):
         for number, session in waiting.items():
             work = "model_discovery.designers.work:run_design"
-            engine.submit(Job(number, work, session.request.model_dump(mode="json"), session.folder))
+            engine.submit(
+                Job(number, work, session.request.model_dump(mode="json"), session.folder, waits=True)
+            )
         while waiting:
             for message in engine.wait(timeout=0.5):
                 session = sessions[message.id]

@@ -4,6 +4,7 @@
 read from the code (sources, kernels, checks) stands in them by its name only.
 """
 
+import json
 import os
 import re
 from pathlib import Path
@@ -21,6 +22,7 @@ from model_discovery.designers.agentic.prompts import render
 from model_discovery.designers.agentic.specs import load_specs
 from model_discovery.designers.agentic.steps import ROLES
 from model_discovery.designers.requests import DesignRequest, ParentDesign
+from model_discovery.llm.schema import instructions, json_schema, strict
 from model_discovery.llm.types import Message
 from model_discovery.shipped import shipped_folder
 
@@ -64,18 +66,33 @@ def _rendered(role: str, step: str, operator: str) -> list[Message]:
 
 @pytest.mark.parametrize(("role", "step", "operator"), ALL)
 def test_prompt_is_as_stored(role: str, step: str, operator: str) -> None:
-    file = SNAPSHOTS / f"{role}.{step}.{operator}.txt"
     shown = _shown(_rendered(role, step, operator), brief_of(request_of(operator)))  # type: ignore[arg-type]
+    _same_as_stored(SNAPSHOTS / f"{role}.{step}.{operator}.txt", shown)
+
+
+def _same_as_stored(file: Path, shown: str) -> None:
     if os.environ.get("UPDATE_SNAPSHOTS"):
         SNAPSHOTS.mkdir(exist_ok=True)
         file.write_text(shown, "utf-8")
     assert shown == file.read_text("utf-8"), "if this is meant: UPDATE_SNAPSHOTS=1"
 
 
+ANSWERS = {step.answer.__name__: step.answer for steps in ROLES.values() for step in steps.values()}
+
+
+@pytest.mark.parametrize("mode", ["native", "fenced"])
+@pytest.mark.parametrize("name", sorted(ANSWERS))
+def test_schema_of_an_answer_is_as_stored(name: str, mode: str) -> None:
+    """What goes along with a prompt: the schema a model is bound to, or what is added to the last message."""
+    schema = json_schema(ANSWERS[name])
+    shown = instructions(schema) if mode == "fenced" else json.dumps(strict(schema), indent=1)
+    _same_as_stored(SNAPSHOTS / f"{name}.{mode}.txt", shown.strip() + "\n")
+
+
 def test_no_snapshot_is_left_over() -> None:
-    assert sorted(file.name for file in SNAPSHOTS.iterdir()) == sorted(
-        f"{role}.{step}.{operator}.txt" for role, step, operator in ALL
-    )
+    prompts = {f"{role}.{step}.{operator}.txt" for role, step, operator in ALL}
+    schemas = {f"{name}.{mode}.txt" for name in ANSWERS for mode in ("native", "fenced")}
+    assert {file.name for file in SNAPSHOTS.iterdir()} == prompts | schemas
 
 
 @pytest.mark.parametrize(("role", "step", "operator"), ALL)

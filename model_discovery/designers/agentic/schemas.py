@@ -40,24 +40,24 @@ class ProposalDraft(_Answer):
     )
     equations: str = Field(description="the new unit's equations, every symbol with its shape")
     pseudo_code: str = Field(description="the forward pass, a dozen lines at most")
-    expected_effect: str
+    expected_effect: str = Field(description="what it changes, on which inputs, and what it costs")
     prediction: Prediction = Field(description="what will be measured if the idea is right")
-    risks: list[str]
+    risks: list[str] = Field(description="what could make it fail, the likeliest first")
     references: list[str] = Field(description="ids of papers shown, such as arXiv ids; none invented")
 
 
 class Review(_Answer):
     """An adversarial review of a proposal; every rating from 0 (worst) to 5."""
 
-    novelty: Rating
-    soundness: Rating
+    novelty: Rating = Field(description="against human units, papers and earlier proposals")
+    soundness: Rating = Field(description="equations, shapes, causality, numbers")
     effect: Rating = Field(description="expected effect on the loss")
-    efficiency: Rating
-    scalability: Rating
+    efficiency: Rating = Field(description="time, memory and parameters against what it replaces")
+    scalability: Rating = Field(description="will it hold at larger widths, depths and lengths")
     feasibility: Rating = Field(description="can it be implemented within the contract")
     rating: Rating = Field(description="overall; not the mean: the weakest point that matters decides")
-    concerns: list[str]
-    suggestions: list[str]
+    concerns: list[str] = Field(description="each about one equation or sentence, the worst first")
+    suggestions: list[str] = Field(description="each mends a concern")
 
 
 class Reuse(_Answer):
@@ -103,7 +103,7 @@ class Judgement(_Answer):
     """The observer's opinion of a unit that passed its checks."""
 
     follows: Rating = Field(description="does what the proposal and the plan say")
-    clear: Rating
+    clear: Rating = Field(description="a researcher understands it at first reading")
     new: Rating = Field(description="5: unlike every similar unit shown, 0: one of them under another name")
     rating: Rating = Field(description="overall")
     concerns: list[str]
