@@ -103,7 +103,8 @@ class DesignOutcome(_Data):
 
     ``proposal`` may stand without a tree: it was accepted and could not be implemented. ``limit`` names the
     limit that ended the session (``campaign dollars``), ``""`` when none did. ``rejected`` are ideas that did
-    not pass their review. ``trace`` is the journal's path relative to the job's folder.
+    not pass their review. ``trace`` is the journal's path relative to the job's folder, ``reworded``
+    counts the questions of a replay that were worded otherwise than when they were recorded.
     """
 
     status: Literal["valid", "abandoned"]
@@ -118,6 +119,7 @@ class DesignOutcome(_Data):
     why: str = ""
     rejected: tuple[FailedIdea, ...] = ()
     trace: str = ""
+    reworded: int = 0
 
 
 def read_request(data: Any) -> DesignRequest:

@@ -7,13 +7,13 @@ from model_discovery.errors import UserError
 from model_discovery.system import views
 from model_discovery.system.folders import work_folder
 from model_discovery.system.progress import program
-from model_discovery.system.sessions import campaign_folder, find_job
+from model_discovery.system.sessions import campaign_folder, design_jobs, find_job
 from model_discovery.system.views import Facts
 
 if TYPE_CHECKING:
     from model_discovery.design_tree import JobRow
 
-_OWN = ("seconds", "trace")  # parts of an outcome that belong to the run, not to the design
+_OWN = ("seconds", "trace", "reworded")  # parts of an outcome that belong to the run, not to the design
 
 
 def replay_session(db: str, campaign: str | None, which: str) -> Facts:
@@ -43,8 +43,17 @@ def replay_session(db: str, campaign: str | None, which: str) -> Facts:
         "campaign": name,
         "same": not differs,
         "differs": differs,
-        "words": other if differs else same,
+        "words": (other if differs else same) + _reworded(now["reworded"]),
     }
+
+
+def _reworded(count: int) -> str:
+    if not count:
+        return ""
+    return (
+        f"; {count} of its questions were worded otherwise than when they were recorded, as they are when "
+        "results were measured on another machine"
+    )
 
 
 def _run_again(job: "JobRow", recorded: Path) -> dict[str, Any]:
@@ -87,6 +96,9 @@ def replay_campaign(
             hint=f"{program()} discover --resume {name}",
         )
     result = BuildSystem(db=db, workers=workers, progress=progress).replay(name, as_name=as_name)
+    with views.open_campaign(db, result.campaign) as (tree, again):
+        assert again is not None
+        reworded = sum((job.result or {}).get("reworded", 0) for job in design_jobs(tree, again))
     same = result.lineage_hash == recorded
     other = f"Another lineage: {name} has {recorded}, its replay {result.campaign} {result.lineage_hash}"
     return {
@@ -95,5 +107,5 @@ def replay_campaign(
         "same": same,
         "lineage_hash": result.lineage_hash,
         "recorded_hash": recorded,
-        "words": f"The same lineage: {recorded}" if same else other,
+        "words": (f"The same lineage: {recorded}" if same else other) + _reworded(reworded),
     }

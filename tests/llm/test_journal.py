@@ -157,6 +157,21 @@ def test_another_question_is_a_mismatch_that_says_what_differs(recorded: tuple[P
     assert recorded[0].read_bytes() == before
 
 
+def test_a_replay_may_word_its_prompts_otherwise_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    asked = {"model": "m", "prompt": "the loss was 3.4321"}
+    Journal(path).once("llm_call", asked, lambda: {**asked, "text": "good"})
+    other = {"model": "m", "prompt": "the loss was 3.4319"}
+    replay = Journal(path, mode="replay")
+    assert replay.once("llm_call", asked, dict)["text"] == "good" and replay.reworded == 0
+    replay = Journal(path, mode="replay")
+    assert replay.once("llm_call", other, dict)["text"] == "good" and replay.reworded == 1
+    with pytest.raises(JournalMismatch, match=r"asks something else in '' \(prompt\)"):
+        Journal(path).once("llm_call", other, dict)
+    with pytest.raises(JournalMismatch, match=r"\(model, prompt\)"):
+        Journal(path, mode="replay").once("llm_call", {**other, "model": "n"}, dict)
+
+
 def test_work_that_fails_keeps_nothing() -> None:
     journal = Journal(None)
 

@@ -68,7 +68,13 @@ def run_session(request: DesignRequest, tools: SessionTools) -> DesignOutcome:
         why=outcome.why,
     )
     spending = spending_of(desk.journal.events)
-    return outcome.model_copy(update={"seconds": time.monotonic() - started, "spending": spending})
+    return outcome.model_copy(
+        update={
+            "seconds": time.monotonic() - started,
+            "spending": spending,
+            "reworded": desk.journal.reworded,
+        }
+    )
 
 
 def _propose(desk: Desk, state: _State) -> None:
