@@ -158,13 +158,13 @@ def test_a_rejected_proposal_goes_back_with_its_review_and_everything_else() -> 
     outcome, world = run(
         {
             "reviewer.review": [review(2, "it has been done"), review(4)],
-            "proposer.refine": draft("A mean that fades by content"),
+            "proposer.refine": [BadReply("malformed", "half a draft"), draft("A mean that fades by content")],
         }
     )
     assert outcome.status == "valid" and outcome.proposal is not None
     assert outcome.proposal.title == "A mean that fades by content"
-    first, refined = world.prompt("proposer.propose"), world.prompt("proposer.refine")
-    assert "it has been done" in refined
+    first, refined = world.prompt("proposer.propose"), world.prompt("proposer.refine", 1)
+    assert "it has been done" in refined and "half a draft" in refined
     for source in PARENT.units.values():  # a refining call that lost its parents is a bug
         assert source.source.strip().splitlines()[-1] in first
         assert source.source.strip().splitlines()[-1] in refined
@@ -187,6 +187,12 @@ def test_drafts_with_mistakes_never_reach_the_reviewer() -> None:
     assert "has no slot 'mixr'" in asked[0]
     assert "exactly one slot path" in asked[1] and "no slot path is named" in asked[2]
     assert "2401.99999" in asked[3]
+
+
+def test_references_are_kept_by_one_id_however_they_are_written() -> None:
+    written = ["attention", "arXiv:1706.03762v5", "1706.03762", "2002.05202"]
+    outcome, _ = run({"proposer.propose": draft(references=written)}, request_of(agents=config(search=True)))
+    assert outcome.proposal is not None and outcome.proposal.papers == ("1706.03762", "2002.05202")
 
 
 def test_a_duplicate_goes_back_with_its_twin_named() -> None:

@@ -8,7 +8,7 @@ from model_discovery.designers.agentic.brief import Twin
 from model_discovery.designers.agentic.duplicates import Earlier, earlier_of, nearest
 from model_discovery.designers.agentic.grafting import paths_problem
 from model_discovery.designers.agentic.schemas import ProposalDraft, Review
-from model_discovery.designers.agentic.searching import Reading, known_papers, read_up
+from model_discovery.designers.agentic.searching import Reading, kept_as, known_papers, read_up
 from model_discovery.designers.knowledge import FailedIdea, Idea, Prediction
 from model_discovery.designers.requests import DesignRequest, Proposal
 from model_discovery.llm.journal import as_json
@@ -44,14 +44,12 @@ class _Chain:
 
     def objection(self) -> str:
         """What is held against the last draft, in one line."""
-        if self.problem:
-            return self.problem
         if self.twin is not None:
             return f"too much like '{self.twin.title}' ({self.twin.outcome})"
-        if self.review is None:
-            return "no draft could be read"
-        concern = f": {self.review.concerns[0]}" if self.review.concerns else ""
-        return f"rated {self.review.rating:g} of 5 by its reviewer{concern}"
+        if self.review is not None:
+            concern = f": {self.review.concerns[0]}" if self.review.concerns else ""
+            return f"rated {self.review.rating:g} of 5 by its reviewer{concern}"
+        return self.problem
 
 
 def run_chain(desk: Desk) -> Accepted | FailedIdea:
@@ -68,7 +66,8 @@ def run_chain(desk: Desk) -> Accepted | FailedIdea:
                 continue
             assert chain.draft is not None
             if _review(desk, chain, reviewer, earlier):
-                papers = dict.fromkeys(proposer.shown.get(name, name) for name in chain.draft.references)
+                shown = {**proposer.shown, **reviewer.shown}
+                papers = dict.fromkeys(kept_as(name, shown) or name for name in chain.draft.references)
                 return Accepted(chain.draft, chain.review, tuple(papers))
             chain.reviewed.append((chain.draft, chain.objection()))
     draft = chain.draft
@@ -134,7 +133,7 @@ def draft_problem(draft: ProposalDraft, request: DesignRequest, shown: dict[str,
     """What is wrong with the form of a draft, or ``""``: its paths, or papers that nobody showed."""
     if problem := paths_problem(request, draft.paths):
         return problem
-    invented = [name for name in draft.references if name not in shown]
+    invented = [name for name in draft.references if kept_as(name, shown) is None]
     if invented:
         return f"these references are not among the papers shown: {', '.join(invented)}"
     return ""

@@ -1,6 +1,7 @@
 """Reading before arguing: rounds of search, of which only the notes stay."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from model_discovery.designers.requests import DesignRequest
 from model_discovery.library.types import Hit
 
 _MOST_KEYWORDS = 5
+_ARXIV = re.compile(r"^(?:arxiv:\s*)?(\d{4}\.\d{4,5})(?:v\d+)?$", re.IGNORECASE)
 
 
 @dataclass
@@ -66,6 +68,14 @@ def shown_by(hits: Iterable[Hit]) -> dict[str, str]:
             if name:
                 shown[name] = paper.arxiv or paper.id
     return shown
+
+
+def kept_as(name: str, shown: Mapping[str, str]) -> str | None:
+    """The id that a paper is kept by, named by any id it was shown with; ``None`` for one never shown."""
+    for form in (name, _ARXIV.sub(r"\1", name.strip())):
+        if form in shown:
+            return shown[form]
+    return None
 
 
 def known_papers(request: DesignRequest) -> dict[str, str]:
