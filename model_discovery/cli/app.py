@@ -13,6 +13,7 @@ from model_discovery.cli import (
     discover,
     inspect,
     library,
+    mcp,
     plot,
     session,
     tree,
@@ -52,6 +53,7 @@ app.command("verify")(inspect.verify)
 app.command("check")(inspect.check)
 app.command("export")(inspect.export)
 app.command("doctor")(inspect.doctor)
+app.command("mcp")(mcp.mcp)
 app.add_typer(tree.app, name="tree")
 app.add_typer(blocks.app, name="blocks")
 app.add_typer(design.app, name="design")

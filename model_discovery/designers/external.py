@@ -10,20 +10,27 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, WithJsonSchema
 
 from model_discovery.blocks.seed_designs import seed_units, tree_from_spec
 from model_discovery.blocks.unit_data import Unit
 from model_discovery.blocks.unit_source import parse_unit
 from model_discovery.blocks.unit_tree import UnitTree
-from model_discovery.blocks.written_tree import NodeSpec
+from model_discovery.blocks.written_tree import NodeSpec, read_node
 from model_discovery.checks.report import CheckReport, Finding
 from model_discovery.designers.knowledge import Prediction
 from model_discovery.designers.loop import Check, valid_outcome
 from model_discovery.designers.requests import Attempt, DesignOutcome, DesignRequest, Proposal, bad_data
 from model_discovery.errors import UserError, unknown
+
+_NODE = {  # flat: some clients of a schema do not take one that contains itself
+    "type": "object",
+    "description": "{unit: CLASS NAME, config: {…}, slots: {NAME: node of the same form}}",
+    "properties": {"unit": {"type": "string"}, "config": {"type": "object"}, "slots": {"type": "object"}},
+    "required": ["unit"],
+}
 
 
 class Answer(BaseModel):
@@ -47,7 +54,7 @@ class Answer(BaseModel):
     prediction: Prediction | None = None
     risks: tuple[str, ...] = ()
     unit_tree: dict[str, Any] | None = None
-    block: NodeSpec | None = None
+    block: Annotated[NodeSpec, WithJsonSchema(_NODE)] | None = None
     units: tuple[str, ...] = ()
 
 
@@ -62,6 +69,8 @@ def read_answer(data: Any) -> Answer:
         words = data.get("proposal") or {}
         kept = {key: words[key] for key in _WORDS if key in words}
         data = {**kept, "unit_tree": data["unit_tree"]}
+    if isinstance(data, Mapping) and not isinstance(data.get("block"), NodeSpec | None):
+        data = {**data, "block": read_node(data["block"])}
     try:
         return Answer.model_validate(data)
     except ValidationError as error:
