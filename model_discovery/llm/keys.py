@@ -10,6 +10,8 @@ from model_discovery.llm.loading import load_litellm
 
 # litellm wants an address of these, and asks this machine without one.
 _LOCAL = {"ollama", "ollama_chat"}
+# Credentials of these may also lie in files of their tools, or come with the machine.
+_OWN_WAYS = {"bedrock", "bedrock_converse", "sagemaker", "vertex_ai"}
 # Servers of one's own: without an address litellm would ask OpenAI's.
 _NEED_ADDRESS = {"hosted_vllm", "lm_studio", "openai_like", "custom_openai", "xinference", "litellm_proxy"}
 _SECRET_NAME = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)S?(_ID)?$")
@@ -49,7 +51,7 @@ class Keys:
 
     def missing(self, model: str, provider: str, api_base: str | None) -> list[str]:
         """Names of the variables to set before this model can be asked; any one of them may be enough."""
-        if api_base is not None or provider in _LOCAL:
+        if api_base is not None or provider in _LOCAL | _OWN_WAYS:
             return []
         if provider in _NEED_ADDRESS:
             name = f"{provider.upper()}_API_BASE"

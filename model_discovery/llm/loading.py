@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from functools import cache
 from typing import Any
 
@@ -25,6 +26,7 @@ def load_litellm() -> Any:
     wire = Wire(verify=get_ssl_configuration())
     litellm.client_session = httpx.Client(transport=wire, follow_redirects=True)
     litellm.sync_transport = wire
+    warnings.filterwarnings("ignore", message="Pydantic serializer warnings")  # they print parts of answers
     for name in _NOISY:  # they print addresses with keys, and whole prompts
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return litellm

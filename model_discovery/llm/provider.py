@@ -26,6 +26,7 @@ _BY_STATUS: dict[int, Kind] = {
 }  # fmt: skip
 # A token is some bytes of text and, written as JSON, of escapes; an answer of many times that does not end.
 _BYTES_A_TOKEN, _BYTES_AROUND = 64, 200_000
+_MOST_TOKENS = 10**9  # no server counts more in earnest
 # What litellm raises where no request was sent at all.
 _KEYLESS = re.compile(r"api.?key|credential|authenticat", re.IGNORECASE)
 
@@ -114,7 +115,7 @@ def complete(
         settings.model, provider_of(settings.model, settings.api_base), settings.api_base
     )
     started = time.monotonic()
-    exchange = Exchange(_max_bytes(settings), started + settings.timeout)
+    exchange = Exchange(_max_bytes(settings), settings.timeout)
     token = CURRENT.set(exchange)
     try:
         response = litellm.completion(
@@ -122,7 +123,6 @@ def complete(
             messages=[{"role": message.role, "content": message.content} for message in messages],
             **parameters(settings, response_format),
             **arguments,
-            **({"allowed_openai_params": ["response_format"]} if response_format else {}),
             timeout=settings.timeout,
             max_retries=0,
             num_retries=0,
@@ -157,7 +157,7 @@ def _read(response: Any, exchange: Any, settings: ModelSettings, keys: Keys, sec
         usage=_usage(getattr(response, "usage", None)),
         dollars=response._hidden_params.get("response_cost"),
         seconds=seconds,
-        request_id=str(response.id or exchange.request_id),
+        request_id=str(exchange.request_id or response.id or ""),
         reasoning=said(message.get("reasoning_content") if message else ""),
     )
 
@@ -166,8 +166,9 @@ def _usage(counted: Any) -> Usage | None:
     if not counted or not (counted.prompt_tokens or counted.completion_tokens):
         return None
     details = getattr(counted, "prompt_tokens_details", None)
-    cached = getattr(details, "cached_tokens", None) or 0
-    return Usage(int(counted.prompt_tokens or 0), int(counted.completion_tokens or 0), int(cached))
+    cached = getattr(details, "cached_tokens", None)
+    numbers = (counted.prompt_tokens, counted.completion_tokens, cached)
+    return Usage(*(min(max(int(number or 0), 0), _MOST_TOKENS) for number in numbers))
 
 
 def _failed(
@@ -202,9 +203,11 @@ def _kind(error: Exception, exchange: Any, told: str, said: str) -> Kind:
         return "overflow"
     if name == "ContentPolicyViolationError":
         return "refusal"
+    if exchange.status < 400 and told and (code := _error_code(bytes(exchange.head))) >= 429:
+        return "server" if code >= 500 else "rate"  # brokers of several providers answer so
     if exchange.status < 400:
         return "page" if told or _is_page(exchange) or "json" not in exchange.content_type else "garbled"
-    if exchange.status == 429 and b"insufficient_quota" in exchange.head:
+    if b"insufficient_quota" in exchange.head or b"credit balance" in exchange.head:
         return "quota"
     if _is_page(exchange) and exchange.status not in (408, 429):
         return "page"
@@ -233,12 +236,18 @@ def _error_message(head: bytes) -> str:
     """What an error's body says, in the forms that providers give it; ``""`` where it has none of them."""
     try:
         data = json.loads(head)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     error = data.get("error", data) if isinstance(data, dict) else ""
     if isinstance(error, dict):
         error = error.get("message") or error.get("detail") or ""
     return " ".join(error.split()) if isinstance(error, str) else ""
+
+
+def _error_code(head: bytes) -> int:
+    error = json.loads(head).get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and (code == 429 or 500 <= code < 600) else 0
 
 
 def _tidy(text: str) -> str:

@@ -25,7 +25,7 @@ def explain(failure: CallFailed, settings: ModelSettings) -> ModelUnavailable:
         "garbled": (f"{where} answers no completion: {said}", address),
         "key": (f"{where} refuses the key: {said}", f"set {key} in the environment or .env to a valid key"),
         "quota": (f"{where} wants to be paid: {said}", "see the account at the provider"),
-        "model": (f"{where} has no model '{_name(model)}': {said}", _models_hint(settings)),
+        "model": (f"{where} has no model '{_name(model)}': {said}", _models_hint(settings, provider)),
         "connect": (f"{where} cannot be reached: {said}", "is the server running, and the address right?"),
         "timeout": (f"{where} gave no answer within {settings.timeout:g} s: {said}", "is it overloaded?"),
         "cut": (f"{where} breaks its answers off: {said}", "is a proxy between that ends long requests?"),
@@ -61,7 +61,9 @@ def _asked(failure: CallFailed) -> str:
     return f" and asks to wait {failure.retry_after:,.0f} s" if failure.retry_after else ""
 
 
-def _models_hint(settings: ModelSettings) -> str:
+def _models_hint(settings: ModelSettings, provider: str) -> str:
+    if provider.startswith("ollama"):
+        return f"ollama pull {_name(settings.model)}"
     if settings.api_base:
         return f"those it has are listed at {_shown(settings.api_base).rstrip('/')}/models"
     return "check the name, and that the account may use the model"

@@ -30,8 +30,8 @@ class Exchange:
 
     Attributes
     ----------
-    max_bytes, deadline
-        Bounds of the answer's body: bytes, and seconds of ``time.monotonic``.
+    max_bytes, seconds
+        Bounds of the answer: bytes of its body, and seconds from the request to its end.
     problem
         Where it broke: ``connect`` before the request was sent, the others after.
     status
@@ -43,7 +43,7 @@ class Exchange:
     """
 
     max_bytes: int
-    deadline: float
+    seconds: float
     problem: Problem = ""
     why: str = ""
     status: int | None = None
@@ -67,6 +67,7 @@ class Wire(httpx.BaseTransport):
         exchange = CURRENT.get()
         if exchange is None:
             return self._way(request.url).handle_request(request)
+        deadline = time.monotonic() + exchange.seconds
         times = dict(request.extensions.get("timeout", {}))
         request.extensions["timeout"] = {**times, "connect": _CONNECT, "pool": _CONNECT}
         request.headers["Accept-Encoding"] = "identity"  # the bound counts what the text will take
@@ -83,7 +84,7 @@ class Wire(httpx.BaseTransport):
         return httpx.Response(
             response.status_code,
             headers=response.headers,
-            stream=_Watched(response.stream, exchange),
+            stream=_Watched(response.stream, exchange, deadline),
             extensions=response.extensions,
         )
 
@@ -99,9 +100,10 @@ class Wire(httpx.BaseTransport):
 
 
 class _Watched(httpx.SyncByteStream):
-    def __init__(self, stream: httpx.SyncByteStream, exchange: Exchange) -> None:
+    def __init__(self, stream: httpx.SyncByteStream, exchange: Exchange, deadline: float) -> None:
         self._stream = stream
         self._exchange = exchange
+        self._deadline = deadline
 
     def __iter__(self) -> Iterator[bytes]:
         exchange, got = self._exchange, 0
@@ -111,7 +113,7 @@ class _Watched(httpx.SyncByteStream):
                 exchange.head += piece[: max(0, _HEAD - len(exchange.head))]
                 if got > exchange.max_bytes:
                     raise TooMuch(f"more than {exchange.max_bytes:,} bytes")
-                if time.monotonic() > exchange.deadline:
+                if time.monotonic() > self._deadline:
                     raise httpx.ReadTimeout("the answer took too long")
                 yield piece
         except httpx.TransportError as error:

@@ -79,32 +79,27 @@ def _ask(settings: "ModelSettings") -> Fact:
     )
     question = [Message(role="user", content="What is the sum of two and three?")]
     short = min(settings.max_output_tokens, _MAX_OUTPUT)
-    tiny = replace(
-        settings, max_output_tokens=short, timeout=_SECONDS, schema_mode=settings.schema_mode or "native"
-    )
-    try:
-        reply = llm.chat("doctor", "ask", question, Sum, tiny)
-    except UserError as error:
-        return Fact(settings.model, error.message, False, error.hint)
-    except BadReply as error:
-        return Fact(
-            settings.model, str(error), False, "try another model, or schema_mode: fenced in its spec"
-        )
-    return _answered(settings, reply)
+    why = ""
+    for mode in (settings.schema_mode,) if settings.schema_mode else ("native", "fenced"):
+        tiny = replace(settings, max_output_tokens=short, timeout=_SECONDS, schema_mode=mode)
+        try:
+            return _answered(settings, llm.chat("doctor", "ask", question, Sum, tiny))
+        except UserError as error:
+            return Fact(settings.model, error.message, False, error.hint)
+        except BadReply as error:
+            why = str(error)
+    return Fact(settings.model, why, False, "try another model")
 
 
 def _answered(settings: "ModelSettings", reply: "Reply[Sum]") -> Fact:
     from model_discovery.llm.models import native_schema
 
     cost = "price unknown" if reply.dollars is None else f"${reply.dollars:.5f}"
+    native = reply.schema_mode == "native" and reply.requests == 1
     if settings.schema_mode == "fenced":
-        form, native = "a fenced block, as its spec says", False
-    elif reply.schema_mode == "fenced":
-        form, native = "a fenced block: its server refuses schemas", False
-    elif reply.requests > 1:
-        form, native = "a fenced block: it does not keep to schemas", False
+        form = "a fenced block, as its spec says"
     else:
-        form, native = "native", True
+        form = "native" if native else "a fenced block, for it refuses schemas or does not keep to them"
     value = f"answers in {reply.seconds:.1f} s for {cost}; schema output: {form}"
     if native != native_schema(settings):
         better = "native" if native else "fenced"

@@ -179,14 +179,19 @@ class ScriptedServer:
     ----------
     requests
         Every request for a completion, in the order of arrival.
+    path
+        Where it answers; servers that speak otherwise than OpenAI's have other paths, and give bodies.
     base_url
         With ``/v1``. Below ``root_url`` alone everything is a web page, as a mistyped address gives.
     """
 
-    def __init__(self, script: Script, *, models: Sequence[str] = ("scripted",)) -> None:
+    def __init__(
+        self, script: Script, *, models: Sequence[str] = ("scripted",), path: str = "/v1/chat/completions"
+    ) -> None:
         self.requests: list[Request] = []
         self.errors: list[Exception] = []
         self.models = tuple(models)
+        self.path = path
         self.stopping = threading.Event()
         self._script = script
         self._lock = threading.Lock()
@@ -253,10 +258,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path != "/v1/chat/completions":
+        owner = self.server.owner
+        if self.path != owner.path:
             self._send(html_page())
             return
-        owner = self.server.owner
         request = Request(self.path, dict(self.headers.items()), json.loads(raw), time.time())
         answer = owner.answer(request)
         number = len(owner.requests)

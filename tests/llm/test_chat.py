@@ -18,7 +18,7 @@ def test_a_native_answer_is_bound_to_the_schema() -> None:
     )
     assert reply.usage == Usage(90, 30, 60) and reply.requests == 1 and reply.schema_mode == "native"
     assert reply.dollars == pytest.approx((90 * 1.0 + 30 * 4.0) / 1e6)
-    assert reply.request_id == "chatcmpl-1" and reply.seconds > 0
+    assert reply.request_id == "req-1" and reply.seconds > 0
     sent = server.requests[0].json
     bound = sent["response_format"]["json_schema"]
     assert bound["strict"] is True and bound["schema"]["required"] == list(Opinion.model_fields)

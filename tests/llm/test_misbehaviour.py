@@ -1,5 +1,6 @@
 """What becomes of a call when the server misbehaves: tried again, given up with one clear line, accounted."""
 
+import json
 import time
 
 import pytest
@@ -25,7 +26,9 @@ from scripted_server import (
     server_error,
 )
 
-from model_discovery.llm import BadReply, Message, ModelUnavailable, Patience
+from model_discovery.llm import BadReply, Message, ModelSettings, ModelUnavailable, Patience
+from model_discovery.llm.provider import CallFailed
+from model_discovery.llm.trouble import explain
 
 LM_STUDIO = Answer(body=b'{"error": "Unexpected endpoint or method. (POST /chat/completions)"}')
 NO_QUOTA = failure(429, "You exceeded your current quota.", "insufficient_quota")
@@ -43,13 +46,13 @@ NO_QUOTA = failure(429, "You exceeded your current quota.", "insufficient_quota"
         (cut(), "cut", True),
         (cut(chunked=True), "cut", True),
         (never(), "timeout", True),
-        (say("x" * 400, drip=0.1), "timeout", True),
+        (say("x" * 800, drip=0.1), "timeout", True),
     ],
 )
 def test_what_may_pass_is_tried_again(answer: Answer, outcome: str, billed: bool) -> None:
     with ScriptedServer([answer, GOOD]) as server:
         asker = Asker(server)
-        assert asker.ask(timeout=0.5).parsed == GOOD
+        assert asker.ask(timeout=1.0 if outcome == "timeout" else 30.0).parsed == GOOD
     failed, good = asker.ledger.rows()
     assert (failed.outcome, good.outcome) == (outcome, "ok")
     assert (failed.input_tokens == failed.bound_input > 0) == billed  # what nobody knows counts in full
@@ -235,3 +238,55 @@ def test_a_server_without_counts_is_counted_at_the_bound() -> None:
         assert asker.ask(schema=None).text == "yes"
     (row,) = asker.ledger.rows()
     assert (row.input_tokens, row.output_tokens) == (row.bound_input, 500)
+
+
+def _odd(**changes: object) -> Answer:
+    message = {"role": "assistant", "content": GOOD.model_dump_json()}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
+    whole = {"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage, **changes}
+    return Answer(body=json.dumps(whole).encode())
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": -5, "completion_tokens": -3, "total_tokens": 0},
+        {"prompt_tokens": 10**30, "completion_tokens": 3, "total_tokens": 8},
+        {"prompt_tokens": 5, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": -4}},
+        {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None},
+    ],
+)
+def test_counts_that_cannot_be_do_no_harm(usage: dict) -> None:
+    with ScriptedServer([_odd(usage=usage)]) as server:
+        asker = Asker(server)
+        assert asker.ask().parsed == GOOD
+    assert all(0 <= (tokens or 0) < 2e9 for row in asker.ledger.rows() for tokens in (row.input_tokens,))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        _odd(choices=None),
+        _odd(choices=[{}]),
+        _odd(choices=[{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": 5}}]),
+        _odd(usage="many"),
+        Answer(body=b""),
+        Answer(body=b"null"),
+        Answer(body=b"[" * 5000),
+        Answer(body=b"\xff\xfe\x00"),
+        Answer(body=b"not gzip", headers={"Content-Encoding": "gzip"}),
+        Answer(status=204, body=b""),
+        Answer(body=b'{"error": {"message": "Provider returned error", "code": 502}}'),
+        Answer(body=b'{"error": {"message": "slow down", "code": 429}}'),
+    ],
+)
+def test_bodies_that_are_no_completion_are_tried_again(answer: Answer) -> None:
+    with ScriptedServer([answer, GOOD]) as server:
+        assert Asker(server).ask().parsed == GOOD
+
+
+def test_an_address_whose_server_knows_no_completions() -> None:
+    found = CallFailed("model", "Not Found", status=404)
+    error = explain(found, ModelSettings("openai/x", api_base="http://user:secret@h:8000"))
+    assert str(error) == "http://h:8000 has no chat completions: Not Found. (is the base URL missing /v1?)"

@@ -113,7 +113,7 @@ def test_the_ledger_knows_who_asked() -> None:
     (row,) = asker.ledger.rows()
     assert (row.campaign, row.session, row.role, row.step) == ("tests", "session-1", "reviewer", "review")
     assert (row.input_tokens, row.output_tokens, row.cached_tokens) == (50, 10, 40)
-    assert row.model == "openai/scripted" and row.request_id == "chatcmpl-1"
+    assert row.model == "openai/scripted" and row.request_id == "req-1"
 
 
 def test_the_pace_of_a_model_is_kept() -> None:
