@@ -21,6 +21,8 @@ _NO_NAME = re.compile(
 )
 _NO_TITLE = re.compile(r"^(untitled|microsoft word|powerpoint)|\.(dvi|tex|docx?|pdf|indd|ps)$", re.IGNORECASE)
 
+_MOST_TITLE_LINES = 5
+
 
 @dataclass(frozen=True)
 class Front:
@@ -77,7 +79,8 @@ def _title_lines(lines: Sequence[Line], first: Sequence[int], body: float) -> tu
     if lines[begin].size < 1.1 * body:
         begin = next((index for index in wordy if lines[index].bold), wordy[0])
     end = begin + 1
-    while end <= first[-1] and _same_style(lines[begin], lines[end]) and not opens_abstract(lines[end].text):
+    last = min(first[-1], begin + _MOST_TITLE_LINES - 1)
+    while end <= last and _same_style(lines[begin], lines[end]) and not opens_abstract(lines[end].text):
         end += 1
     return begin, end
 

@@ -66,7 +66,7 @@ def is_heading(line: Line, body: float, *, numbered: bool) -> bool:
     body
         Size of the text, in points.
     numbered
-        Whether the paper numbers its headings; those without number are then the usual ones only.
+        Whether the paper numbers its headings; one without number is then a usual one, or bold and larger.
     """
     text = line.text
     letters = [letter for letter in text if letter.isalpha()]
@@ -79,4 +79,5 @@ def is_heading(line: Line, body: float, *, numbered: bool) -> bool:
         after = _NUMBER.sub("", text)
         return distinct and after[:1].isupper() and line.size > 0.9 * body
     wordy = any(len(word) > 3 for word in re.findall(r"[^\W\d_]+", text)) and text[:1].isupper()
-    return not numbered and distinct and wordy and "=" not in text and line.size > 0.97 * body
+    sure = line.bold and line.size > 1.08 * body
+    return (sure or not numbered) and distinct and wordy and "=" not in text and line.size > 0.97 * body

@@ -12,6 +12,9 @@ _BOLD_FONT = re.compile(r"bold|black|heavy|semib|medi(?!um-?ital)|cmbx", re.IGNO
 _LIGATURES = str.maketrans(
     {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\u00a0": " "}
 )
+_BROKEN = re.compile(
+    r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]"
+)  # of broken fonts: no text can be kept with them
 _PAGE_NUMBER = re.compile(
     r"(?:page\s+)?[-–—\s]*(?:\d{1,4}|[ivxl]{1,6})[-–—\s]*(?:(?:of|/)\s*\d+)?", re.IGNORECASE
 )
@@ -124,7 +127,7 @@ def _text(spans: Sequence[Sequence[Any]], size: float) -> str:
                 continue
             written = f"^{written.strip()}" if text else written
         text += written
-    return " ".join(text.translate(_LIGATURES).replace("\x00", "").split())
+    return " ".join(_BROKEN.sub("", text.translate(_LIGATURES)).split())
 
 
 def _is_note_mark(before: str, sign: str) -> bool:

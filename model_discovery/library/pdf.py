@@ -117,7 +117,7 @@ def _pages(path: Path, most_pages: int, seconds: int) -> tuple[dict[str, Any], l
         records = list(_records(output))
     facts = records[0] if records else {}
     if "error" in facts:
-        raise UnreadableFile(f"{path} is damaged: {facts['error']}.")
+        raise UnreadableFile(f"{path} is damaged beyond repair.")
     if facts.get("needs_password"):
         raise UnreadableFile(f"{path} needs a password.", hint="save it without one, then add it")
     if "pages" not in facts:

@@ -20,6 +20,13 @@ _CAPTION = re.compile(
     r"^(Figure|Fig\.?|Table|Algorithm|Listing)\s*([A-Z]?\.?\d+(?:\.\d+)?)\s*[:.|]", re.IGNORECASE
 )
 _NUMERIC = re.compile(r"[\d.,:%±+\-−–—×*()/<>^k]*\d[\d.,:%±+\-−–—×*()/<>^kMB]*|[-–—✓✗×]")
+_NOTICE = re.compile(
+    r"^[\W\d]*(?:equal contribution|correspondence|proceedings of|published (?:as|in)|copyright|"
+    r"permission to|\w* ?(?:annual |international )?conference on|preprint|under review|"
+    r"accepted (?:at|to)|work done)|^©",
+    re.IGNORECASE,
+)
+_LEADERS = re.compile(r"(?:\. ?){5,}")
 _PROSE = 7  # words a line: cells of a table have fewer
 _SENTENCE_END = re.compile(r"[.!?:;][\"”’)\]]*$")
 
@@ -131,6 +138,8 @@ class _Reading:
             self._captions.append(Section(f"{'Figure' if kind == 'Fig' else kind} {caption[2]}"))
             self._append(self._captions[-1], [line.text for line in block], [line.page for line in block])
             return
+        if first.size < 0.93 * self._body and _NOTICE.match(first.text):
+            return
         if first.mark and first.size < 0.93 * self._body:
             self._append(self._footnotes, [line.text for line in block], [line.page for line in block])
             return
@@ -150,7 +159,7 @@ class _Reading:
 
     def _append(self, section: Section, texts: Sequence[str], pages: Sequence[int]) -> None:
         """Add lines to a section: to its last paragraph where that was cut by a column or a page."""
-        open_end = section.paragraphs and not _SENTENCE_END.search(section.paragraphs[-1].text)
+        open_end = section.paragraphs and not _SENTENCE_END.search(section.paragraphs[-1].text[-8:])
         if not (open_end and (texts[0][:1].islower() or section.paragraphs[-1].text.endswith(("-", ",")))):
             section.paragraphs.append(Paragraph())
         paragraph = section.paragraphs[-1]
@@ -165,7 +174,7 @@ def join_lines(text: str, line: str, words: set[str]) -> str:
     """Two lines as one; a hyphen at the end stays where the paper writes such a word with it, or writes its
     parts as words and never the whole.
     """
-    broken = re.search(r"([^\W\d_][\w-]*)[-\u00ad]$", text)
+    broken = re.search(r"([^\W\d_][\w-]*)[-\u00ad]$", text[-60:])
     if not text or not broken or not line[:1].isalnum():
         return f"{text} {line}".strip()
     if text.endswith("\u00ad"):
@@ -196,9 +205,9 @@ def _goes_on(heading: Line, line: Line) -> bool:
 
 
 def _is_row(text: str) -> bool:
-    """A row of a table: several cells, or mostly numbers, and no equation."""
+    """A row of a table: several cells, or mostly numbers, and no equation; or one of a table of contents."""
     tokens = text.split()
-    if text.count("  ") >= 2 and "=" not in text:
+    if (text.count("  ") >= 2 and "=" not in text) or _LEADERS.search(text):
         return True
     numbers = sum(bool(_NUMERIC.fullmatch(token)) for token in tokens)
     return len(tokens) >= 3 and numbers >= 0.5 * len(tokens) and "=" not in text

@@ -193,3 +193,80 @@ def long_paper(path: Path, pages: int) -> Path:
             [f"Page {number + 1} tells of attention and of gates.", "It has two lines of text, no more."],
         )
     return made.save(path)
+
+
+def journal_style(path: Path) -> Path:
+    """Two columns, Roman numbers, headings in capitals, the abstract after its word, bracketed references."""
+    made = Setting()
+    made.new_page()
+    made.line(100, "Recurrent Memory for Long Documents", 22)
+    made.line(120, "Ada B. Example, Member, IEEE, and Bo Chen", 11)
+    made.y = top = 140
+    made.lines(48, wrapped("Abstract-We study recurrent memory. " + PROSE, 50), 9, BOLD)
+    made.line(130, "I. INTRODUCTION")
+    made.prose(48, 50)
+    made.y = top
+    made.prose(311, 50)
+    made.line(380, "II. METHOD")
+    made.prose(311, 50)
+    made.line(390, "REFERENCES")
+    made.lines(
+        311, ["[1] A. Smith, Nobody finds this, in Proc. X, 2020.", "[2] B. Jones, Nor this, 2021."], 8
+    )
+    return made.save(path)
+
+
+def conference_style(path: Path) -> Path:
+    """Two columns under one line of names with marks; notices in small print at the foot."""
+    made = Setting()
+    made.new_page()
+    made.line(130, "Selective Gates Are All You Need", 14, BOLD)
+    made.line(180, "Albert Example * 1", 10, BOLD, y=110)
+    made.line(300, "Tri Sample * 2", 10, BOLD, y=110)
+    made.y = top = 150
+    made.line(150, "Abstract", 12, BOLD)
+    made.lines(75, wrapped("We study gates. " + PROSE, 40))
+    made.heading(55, "1. Introduction")
+    made.prose(55)
+    made.y = 690
+    made.lines(
+        55, ["*Equal contribution 1University of Somewhere 2Company.", "Correspondence to: A <a@b.c>."], 8
+    )
+    made.lines(
+        55, ["Proceedings of the 40th International Conference on Machine Learning, Honolulu, 2023."], 8
+    )
+    made.y = top
+    made.prose(RIGHT)
+    made.heading(RIGHT, "2. Method")
+    made.heading(RIGHT, "2.1. Gates", 10)
+    made.prose(RIGHT)
+    return made.save(path)
+
+
+def workshop_style(path: Path) -> Path:
+    """One column; every author above an address; a heading without number among numbered ones."""
+    made = Setting()
+    made.new_page()
+    made.line(120, "Deep Layers Without Norms", 17, BOLD)
+    for x, name in ((130, "Ada Example"), (260, "Bo Chen"), (380, "Chloé Dupont")):
+        made.line(x, name, 10, BOLD, y=120)
+        made.line(x, "Google Brain", 10, ROMAN, y=132)
+        made.line(x, "name@example.com", 9, "cour", y=144)
+    made.y = 180
+    made.line(270, "Abstract", 12, BOLD)
+    made.lines(140, wrapped("We remove norms. " + PROSE, 66))
+    made.heading(108, "1 Introduction")
+    made.prose(108, 84)
+    made.heading(108, "2 Related Work")
+    made.prose(108, 84)
+    made.line(108, "37th Conference on Neural Information Processing Systems (NeurIPS 2023).", 8, y=780)
+    made.new_page()
+    made.heading(108, "3 Method")
+    made.prose(108, 84)
+    made.heading(108, "Acknowledgments and Disclosure of Funding")
+    made.prose(108, 84, "We thank everybody who read this far and said so.")
+    made.heading(108, "References")
+    made.lines(108, ["[1] A. Smith. Nobody finds this. 2020."] * 3, 9)
+    made.heading(108, "A Additional Experiments")
+    made.prose(108, 84)
+    return made.save(path)

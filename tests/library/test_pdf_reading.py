@@ -2,16 +2,26 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pymupdf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pdf_makers import long_paper, one_column_paper, scanned_paper, two_column_paper
+from pdf_makers import (
+    conference_style,
+    journal_style,
+    long_paper,
+    one_column_paper,
+    scanned_paper,
+    two_column_paper,
+    workshop_style,
+)
 
 from model_discovery.library import pdf
 from model_discovery.library.chunking import MOST_WORDS, passages_of, split_sentences
+from model_discovery.library.layout import read_page
 from model_discovery.library.pdf import ReadPaper, UnreadableFile, read_pdf
 from model_discovery.library.sections import Paragraph, Section, join_lines
 
@@ -84,6 +94,37 @@ def test_one_column_with_headings_that_have_no_numbers(tmp_path: Path) -> None:
     sections = [passage.section for passage in read.passages]
     assert sections == ["Abstract", "Introduction", "How Experts Are Chosen", "Conclusion"]
     assert read.passages[0].text.startswith("We remove the router. The state of the layer")
+
+
+@pytest.mark.parametrize(
+    ("make", "title", "authors", "sections"),
+    [
+        (journal_style, "Recurrent Memory for Long Documents", ("Ada B. Example", "Bo Chen"),
+         ["Abstract", "I. INTRODUCTION", "II. METHOD"]),
+        (conference_style, "Selective Gates Are All You Need", ("Albert Example", "Tri Sample"),
+         ["Abstract", "1. Introduction", "2.1. Gates"]),
+        (workshop_style, "Deep Layers Without Norms", ("Ada Example", "Bo Chen", "Chloé Dupont"),
+         ["Abstract", "1 Introduction", "2 Related Work", "3 Method",
+          "Acknowledgments and Disclosure of Funding", "A Additional Experiments"]),
+    ],
+)  # fmt: skip
+def test_styles_of_other_places(
+    make: Callable[[Path], Path], title: str, authors: tuple[str, ...], sections: list[str], tmp_path: Path
+) -> None:
+    read = read_pdf(make(tmp_path / "paper.pdf"))
+    assert (read.paper.title, read.paper.authors) == (title, authors)
+    assert [passage.section for passage in read.passages] == sections
+    everything = " ".join(passage.text for passage in read.passages)
+    for word in ("Nobody finds", "Proceedings", "Equal contribution", "Google", "Conference on"):
+        assert word not in everything
+    assert everything.startswith("We ")
+
+
+def test_letters_that_cannot_be_kept_are_left_out() -> None:
+    spans = [["Gates\ud835 of\x00 e\ufb03cient lay\x07ers", 10.0, 0, "Times"], ["2", 6.0, 1, "Times"]]
+    line = {"block": 0, "box": [0, 0, 9, 9], "level": True, "spans": spans}
+    page = read_page({"page": 1, "width": 600.0, "height": 800.0, "lines": [line]})
+    assert page.lines[0].text == "Gates of efficient layers"
 
 
 def test_a_real_paper(shared_data: Path) -> None:
