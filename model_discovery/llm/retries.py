@@ -22,6 +22,8 @@ class Patience:
         How often it is sent.
     connect_tries
         The same for a server that has not answered yet and refuses connections: its address may be wrong.
+    billed_tries
+        The same for what may have been billed: no answer in time, one that breaks off.
     first, longest
         The first pause, about; each further one is twice as long, up to the longest.
     retry_after
@@ -30,6 +32,7 @@ class Patience:
 
     tries: int = 9
     connect_tries: int = 3
+    billed_tries: int = 3
     first: float = 1.0
     longest: float = 60.0
     retry_after: float = 300.0
@@ -53,9 +56,11 @@ class Pauses:
 
     def over(self, state: "RetryCallState") -> bool:
         """Whether the tries are used up."""
-        error = state.outcome.exception() if state.outcome else None
-        connecting = isinstance(error, CallFailed) and error.kind == "connect" and not self._known
-        allowed = self._patience.connect_tries if connecting else self._patience.tries
+        error, allowed = state.outcome.exception() if state.outcome else None, self._patience.tries
+        if isinstance(error, CallFailed) and error.billed:
+            allowed = min(allowed, self._patience.billed_tries)
+        elif isinstance(error, CallFailed) and error.kind == "connect" and not self._known:
+            allowed = min(allowed, self._patience.connect_tries)
         return state.attempt_number >= allowed
 
     def worth_it(self, error: BaseException) -> bool:

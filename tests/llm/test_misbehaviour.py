@@ -98,6 +98,15 @@ def test_tries_end() -> None:
     assert len(server.requests) == 4
 
 
+@pytest.mark.parametrize(("answer", "tries"), [(server_error(), 5), (cut(), 2), (not_json(), 2)])
+def test_what_may_be_billed_is_tried_less_often(answer: Answer, tries: int) -> None:
+    with ScriptedServer([answer] * tries) as server:
+        asker = Asker(server, patience=Patience(tries=5, billed_tries=2, first=0.01))
+        with pytest.raises(ModelUnavailable):
+            asker.ask()
+    assert len(server.requests) == tries
+
+
 @pytest.mark.parametrize("date", [False, True])
 def test_retry_after_is_honoured(date: bool) -> None:
     with ScriptedServer([rate_limited(20, date=date), GOOD]) as server:
