@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
@@ -161,12 +162,10 @@ def _run(path: Path, most_pages: int, seconds: int, output: IO[bytes]) -> str:
 
 
 def _records(output: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """What the program printed; a line that it could not finish is left out."""
+    """What the program printed; a line that it could not finish, or that a library wrote, is left out."""
     for line in output:
-        try:
+        with suppress(json.JSONDecodeError):
             yield json.loads(line)
-        except json.JSONDecodeError:
-            return
 
 
 def _printed(page: Page) -> tuple[str, str, int | None]:

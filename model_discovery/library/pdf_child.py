@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 MEMORY = 3 << 30  # bytes of address space
-OUTPUT = 256 << 20  # bytes of text that may come out
+OUTPUT = 64 << 20  # bytes of text that may come out
 
 
 def main(path: str, most_pages: int, seconds: int) -> None:

@@ -17,6 +17,9 @@ HEAVY = (
     "matplotlib",
     "sqlalchemy",
     "numpy",
+    "pymupdf",
+    "semanticscholar",
+    "bibtexparser",
 )
 
 PROBE = """
