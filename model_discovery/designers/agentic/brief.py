@@ -160,6 +160,7 @@ class Brief:
         if tree is None or not path:
             role = "block" if tree is None else tree.slot_role("")
             return SlotPlace(path, role, (), None, "", (), _variables(tree, path))
+        tree.slot_role(path)  # says what is wrong with a path that is none
         above_path, slot = split_address(path)
         above = tree.unit(above_path)
         spec = above.slots[slot]
