@@ -99,6 +99,6 @@ def _words(
     seeds = [int(state.evidence.count[each, scale]) for each in (index, rival)]
     return (
         f"{prediction.metric} {side} than {state.designs[rival].name}'s by "
-        f"{abs(difference.value):.4f} ± {difference.stderr:.4f} at {state.scales[scale]} "
-        f"({seeds[0]} against {seeds[1]} seed{'' if seeds[1] == 1 else 's'})"
+        f"{abs(difference.value):.4f} ± {difference.stderr:.4f} at {state.scales[scale]}, "
+        f"{seeds[0]} against {seeds[1]} seed{'' if seeds[1] == 1 else 's'}"
     )

@@ -102,14 +102,14 @@ def judged(name: str, prediction: Prediction) -> tuple[str, str]:
 def test_of_several_parents_the_best_counts() -> None:
     verdict, evidence = judged("child", predicted())
     assert verdict == "right" and evidence.startswith("loss lower than b's by 0.0200 ± ")
-    assert evidence.endswith("at 0.1M (1 against 1 seed)")
+    assert evidence.endswith("at 0.1M, 1 against 1 seed")
 
 
 def test_the_best_baseline_is_the_one_of_that_scale() -> None:
     verdict, evidence = judged("child", predicted(against="best_baseline", amount=0.01))
     assert verdict == "wrong" and evidence.startswith("loss higher than a's by 0.0300")
     verdict, evidence = judged("child", predicted(against="best_baseline", scale="0.4M"))
-    assert verdict == "right" and "0.4M (1 against 2 seeds)" in evidence
+    assert verdict == "right" and "0.4M, 1 against 2 seeds" in evidence
 
 
 @pytest.mark.parametrize(
