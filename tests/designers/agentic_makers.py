@@ -256,9 +256,7 @@ class ScriptedModel:
             "messages": [m.model_dump() for m in messages],
             "model": settings.model,
         }
-        data = self._journal.once(
-            "llm_call", key, lambda: {"role": role, "step": step, **self._call(name, number)}
-        )
+        data = self._journal.once("llm_call", key, lambda: {**key, **self._call(name, number)})
         if error := data.get("error"):
             if error["type"] == "limit":
                 raise LimitReached(error["message"], scope=error["scope"], what=error["what"])

@@ -1,5 +1,6 @@
 """The story of a journal: who said what, at which cost, at which try checks passed, how code changed."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from agentic_makers import (
     review,
 )
 
-from model_discovery.designers.agentic.story import Story, slot_of, tell
+from model_discovery.designers.agentic.story import EVENTS, Story, slot_of, tell
 from model_discovery.designers.requests import DesignRequest
 from model_discovery.llm import read_journal
 from model_discovery.llm.types import BadReply, LimitReached
@@ -162,3 +163,22 @@ def test_journals_can_be_told_from_their_file_alone(world: World, story: Story) 
     alone = tell(read_journal(world.journal.path))
     assert [moment.words for moment in alone.moments] == [moment.words for moment in story.moments]
     assert not next(moment for moment in alone.moments if moment.role == "coder").diff
+
+
+PAGE = (
+    (Path(__file__).parents[2] / "docs" / "agents.md")
+    .read_text("utf-8")
+    .partition("## Sessions and replay")[2]
+)
+
+
+def test_every_kind_of_event_is_on_the_page() -> None:
+    rows = [row.split("|")[1] for row in PAGE.splitlines() if row.startswith("| `")]
+    assert sorted(kind for row in rows for kind in re.findall("`([a-z_]+)`", row)) == sorted(EVENTS)
+
+
+def test_the_example_of_the_page_reads_a_journal(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    example = PAGE.partition("```python")[2].partition("```")[0]
+    assert "checkpoints/my-campaign/design-7/session.jsonl" in example
+    exec(example.replace("checkpoints/my-campaign/design-7/session.jsonl", str(world.journal.path)))
+    assert len(capsys.readouterr().out.splitlines()) == len(world.model.calls)

@@ -251,6 +251,8 @@ def test_the_key_is_nowhere(recorded: Recorded) -> None:
 def test_killed_at_calls_and_resumed_it_pays_nothing_twice(
     kills: tuple[int, ...], recorded: Recorded, tmp_path: Path
 ) -> None:
+    """The key is in ``.env`` this time."""
+    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={KEY}\n")
     running: list[subprocess.Popen[str]] = []
 
     def kill(number: int) -> None:
@@ -265,7 +267,7 @@ def test_killed_at_calls_and_resumed_it_pays_nothing_twice(
             running.append(
                 subprocess.Popen(
                     [sys.executable, "-m", "model_discovery", *words], cwd=tmp_path, text=True,
-                    env=environment(OPENAI_API_KEY=KEY), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                    env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 )
             )  # fmt: skip
             output = running[-1].communicate(timeout=250)[0]
@@ -279,3 +281,6 @@ def test_killed_at_calls_and_resumed_it_pays_nothing_twice(
     outcomes = [row.outcome for row in ledger.rows()]
     assert outcomes.count("ok") == sum(CALLS.values())
     assert outcomes.count("interrupted") == len(kills)
+    assert {request.headers["Authorization"] for request in server.requests} == {f"Bearer {KEY}"}
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path.name for path in files if KEY.encode() in path.read_bytes()] == [".env"]

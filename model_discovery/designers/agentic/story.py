@@ -396,3 +396,6 @@ _TELL: dict[str, Callable[[Json], _Told]] = {
     "limit": _limit,
     "end": _end,
 }
+
+EVENTS = ("llm_call", *_TELL)
+"""Every kind of event of a session."""
