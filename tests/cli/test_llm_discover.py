@@ -1,0 +1,45 @@
+"""``discover`` with language models: what is missing is said in one line, before anything is made."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LOCAL = ("--model", "openai/mine", "--api-base", "http://127.0.0.1:8000/v1")
+
+
+def discover(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command on a machine without keys."""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    command = [sys.executable, "-m", "model_discovery", "discover", "x", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--designer", "agentic"], ["No language model is configured", "set ANTHROPIC_API_KEY"]),
+        (["--designers", "agentic:1"], ["'agentic:1' is not NAME=SHARE", "agentic=0.7,genetic=0.3"]),
+        (["--resume", "demo-1", *LOCAL], ["an instruction cannot change it"]),
+    ],
+)  # fmt: skip
+def test_one_line_and_nothing_made(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+    done = discover(tmp_path, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2 and "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_dry_run_says_what_models_may_spend(tmp_path: Path) -> None:
+    done = discover(tmp_path, *LOCAL, "--dry-run", "--max-dollars", "2.5", "--max-llm-tokens", "1000")
+    assert done.returncode == 0, done.stderr
+    assert "language models: openai/mine" in done.stdout
+    assert "the whole campaign at most $2.50, 1,000 tokens" in done.stdout
+    assert list(tmp_path.iterdir()) == []
