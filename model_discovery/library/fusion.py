@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 
-def fuse(rankings: Sequence[Sequence[int]], constant: float = 10.0) -> list[tuple[int, float]]:
+def fuse(rankings: Sequence[Sequence[int]], constant: float = 3.0) -> list[tuple[int, float]]:
     """Reciprocal-rank fusion (Cormack et al., 2009): every ranking gives ``1 / (constant + rank)``.
 
     Returns ids with their sums, best first; equal ones by id.

@@ -1,32 +1,48 @@
-"""Search by words: BM25 of SQLite's FTS5, with queries that any text can be."""
+"""Search by words: BM25 of SQLite's FTS5. Any text is a query, and none takes long."""
+
+from typing import Literal
 
 from model_discovery.library.ngrams import words_of
 from model_discovery.library.store import Store
 
+Only = Literal["cards", "papers"]
+
 MOST_WORDS = 32
+# Places in the index that a query may visit; about a microsecond each.
+MOST_PLACES = 10_000
 _LONGEST_QUERY = 20_000
-_TITLE_WEIGHT, _TEXT_WEIGHT = 1.0, 1.0
+_OF_CARDS = "(SELECT passages.id FROM papers JOIN passages ON paper = number WHERE source = 'cards')"
+_WHERE = {
+    None: "",
+    "cards": f"AND +rowid IN {_OF_CARDS}",
+    "papers": f"AND +rowid NOT IN {_OF_CARDS}",
+}
 
 
-def lexical_search(store: Store, query: str, n: int, sources: tuple[str, ...] | None) -> list[int]:
-    """Ids of the passages that have words of the query, best first, at most ``n``.
-
-    Of a long query the rarest words count. ``sources`` None means all.
-    """
-    words = list(dict.fromkeys(words_of(query[:_LONGEST_QUERY])))
+def lexical_search(store: Store, query: str, n: int, only: Only | None = None) -> list[int]:
+    """Ids of the passages that have words of the query, best first, at most ``n``."""
+    words = telling_words(store, query)
     if not words:
         return []
-    match = " OR ".join(f'"{word}"' for word in words[:MOST_WORDS])
-    where, values = "", []
-    if sources is not None:
-        where = (
-            "AND rowid IN (SELECT passages.id FROM passages JOIN papers ON number = paper "
-            f"WHERE source IN ({', '.join('?' * len(sources))}))"
-        )
-        values = list(sources)
+    match = " OR ".join(f'"{word}"' for word in words)
     rows = store.rows(
-        f"SELECT rowid FROM words WHERE words MATCH ? {where} "
-        f"ORDER BY bm25(words, {_TITLE_WEIGHT}, {_TEXT_WEIGHT}), rowid LIMIT ?",
-        (match, *values, n),
+        f"SELECT rowid FROM words WHERE words MATCH ? {_WHERE[only]} ORDER BY bm25(words), rowid LIMIT ?",
+        (match, n),
     )
     return [int(row[0]) for row in rows]
+
+
+def telling_words(store: Store, query: str) -> list[str]:
+    """The words of a query that are looked up: the rarest, until they are `MOST_WORDS` or `MOST_PLACES`.
+
+    A word that more passages have than that says little by itself, and is left to the vectors.
+    """
+    words = list(dict.fromkeys(words_of(query[:_LONGEST_QUERY])))
+    known = {word: count for word in words if (count := store.frequency(word))}
+    chosen, places = [], 0
+    for word in sorted(known, key=lambda word: known[word])[:MOST_WORDS]:
+        places += known[word]
+        if places > MOST_PLACES:
+            break
+        chosen.append(word)
+    return chosen

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from model_discovery.errors import EXIT_FAILED, UserError, unknown
+from model_discovery.library.closeness import closest
 from model_discovery.library.embedders import Embedder, EmbedderFacts, embedder_of
 from model_discovery.library.fusion import fuse
-from model_discovery.library.lexical import lexical_search
+from model_discovery.library.lexical import Only, lexical_search
 from model_discovery.library.store import Store, paper_of
 from model_discovery.library.types import Hit, Paper, Passage, Source, Stats
 from model_discovery.library.vectors import VectorIndex, write_file
 from model_discovery.shipped import shipped_folder
 
-LOCAL: tuple[Source, ...] = ("cards", "papers")
-_CANDIDATES = 100
+LOCAL: tuple[Only, ...] = ("cards", "papers")
+_CANDIDATES, _LOOKED_AT = 100, 50
 # What is newer than the vector file is searched beside it, until it is this many vectors or a tenth of all.
 _BEHIND, _BEHIND_SHARE = 2_000, 0.1
 _STALE = 1.5
@@ -34,7 +35,7 @@ class PaperLibrary:
         self._embedder = embedder
         self._vectors: VectorIndex | None = None
         self._version = -1
-        self._of_sources: dict[tuple[str, ...], Any] = {}
+        self._file_lock: Any = None
 
     @classmethod
     def open(
@@ -106,22 +107,23 @@ class PaperLibrary:
     def search(self, query: str, k: int = 10, sources: Sequence[Source] = LOCAL) -> list[Hit]:
         """The passages that answer a query best, of different papers as long as there are enough of them.
 
-        The ranks of two searches are fused: one by vectors, one by words. Any text is a query; one without
-        a word finds nothing.
+        Three rankings are fused: by vectors, by words, and by a closer look at the best of these two. Any
+        text is a query; one without a word finds nothing.
         """
-        for source in sources:
-            if source not in LOCAL:
-                raise unknown("source of the library", source, LOCAL)
-        if k < 1 or not sources:
+        chosen = _local(sources)
+        if k < 1 or not chosen:
             return []
-        only = None if set(sources) == set(LOCAL) else tuple(sorted(set(sources)))
+        only = chosen[0] if len(chosen) == 1 else None
         with self._store.reading():
             vectors = self._current()
             depth = max(_CANDIDATES, 5 * k)
-            lexical = lexical_search(self._store, query, depth, only)
+            words = lexical_search(self._store, query, depth, only)
             [vector] = self._embedder.embed([query])
-            nearest = vectors.search(vector, depth, None if only is None else self._ids_of(only))
-            return self._hits(self._chosen(fuse([nearest, lexical]), k))
+            cards = None if only is None else self._card_passages()
+            nearest = vectors.search(vector, depth, cards, inside=only == "cards")
+            candidates = [id_ for id_, _ in fuse([nearest, words])]
+            closer = closest(self._store, query, candidates[:_LOOKED_AT])
+            return self._hits(self._chosen(fuse([nearest, words, closer]), k))
 
     def papers(self) -> list[Paper]:
         """All papers: the cards, then one's own in the order they were added."""
@@ -159,15 +161,18 @@ class PaperLibrary:
         )  # fmt: skip
 
     def _lock(self) -> Any:
+        """One writer at a time; who holds it may take it again."""
         from filelock import FileLock
 
-        return FileLock(self.folder / "library.lock")
+        if self._file_lock is None:
+            self._file_lock = FileLock(self.folder / "library.lock")
+        return self._file_lock
 
     def _write(
         self, source: str, papers: Sequence[tuple[Paper, Sequence[Passage]]], gone: Sequence[int] = ()
     ) -> None:
         """Add papers and take others out in one transaction, then bring the index up to date."""
-        self._learned()
+        self._current()
         texts = [f"{paper.title}\n{one.text}" for paper, passages in papers for one in passages]
         vectors = self._embedder.embed(texts)
         dollars = self._embedder.dollars(texts)
@@ -181,14 +186,16 @@ class PaperLibrary:
             if dollars is not None:
                 self._store.set_fact("dollars", (self._store.fact("dollars") or 0.0) + dollars)
         self._changed()
-        if self._embedder.learns and self._count() > _STALE * (self._store.fact("fitted") or 0):
+        if self._embedder.learns and self._store.passages_in_all() > _STALE * (
+            self._store.fact("fitted") or 0
+        ):
             self._embed_all()
-        elif self._current().behind > max(_BEHIND, _BEHIND_SHARE * self._count()):
+        elif self._current().behind > self._allowed_behind():
             self._write_vectors()
 
     def _embed_all(self) -> None:
         """Learn anew from all passages and embed them; the vectors of before go in the same transaction."""
-        rows = list(self._store.texts())
+        rows = self._store.texts()
         texts = [text for _, text in rows]
         learned = self._embedder.fit(texts)
         vectors = self._embedder.embed(texts)
@@ -204,29 +211,50 @@ class PaperLibrary:
         self._changed()
         self._write_vectors()
 
-    def _write_vectors(self) -> None:
+    def _write_vectors(self) -> bool:
         """Write the vector file; a failure is a note, as the database has the vectors too."""
         try:
             write_file(self.folder, self._store)
         except (OSError, RuntimeError) as error:
             self.notes.append(f"{self.folder}: the vector file could not be written: {error}")
+            return False
         self._vectors = None
+        return True
 
     def _current(self) -> VectorIndex:
         """The vectors as the database has them now."""
         version = self._store.version
         if self._vectors is not None and version == self._version:
             return self._vectors
-        self._of_sources = {}
         if self._vectors is not None and self._vectors.epoch == self._store.epoch:
             self._vectors.extend(self._store)
         else:
             self._learned()
             self._vectors = VectorIndex(self.folder, self._store)
-            if self._vectors.damaged:
-                self.notes.append(f"{self._vectors.damaged}; its vectors are read from the database.")
+            self._mend()
         self._version = version
         return self._vectors
+
+    def _mend(self) -> None:
+        """Make the vector file again where it was damaged or is missing, unless another process is at it."""
+        from filelock import Timeout
+
+        assert self._vectors is not None
+        damaged = self._vectors.damaged
+        if not damaged and self._vectors.behind <= self._allowed_behind():
+            return
+        try:
+            with self._lock().acquire(timeout=0):
+                written = self._write_vectors()
+        except (Timeout, OSError):
+            return
+        if written:
+            self._vectors = VectorIndex(self.folder, self._store)
+            if damaged:
+                self.notes.append(f"{damaged}: made again from the database.")
+
+    def _allowed_behind(self) -> float:
+        return max(_BEHIND, _BEHIND_SHARE * self._store.passages_in_all())
 
     def _learned(self) -> None:
         if self._embedder.learns and (learned := self._store.fact("learned")) is not None:
@@ -236,21 +264,13 @@ class PaperLibrary:
         """This process has written: what it holds in memory is looked at again."""
         self._version = -1
 
-    def _count(self) -> int:
-        return int(self._store.one("SELECT count(*) FROM passages"))
-
-    def _ids_of(self, sources: tuple[str, ...]) -> Any:
-        """Ids of the passages of some sources."""
+    def _card_passages(self) -> Any:
         import numpy as np
 
-        if sources not in self._of_sources:
-            rows = self._store.rows(
-                "SELECT passages.id FROM passages JOIN papers ON number = paper "
-                f"WHERE source IN ({', '.join('?' * len(sources))})",
-                sources,
-            )
-            self._of_sources[sources] = np.array([id_ for (id_,) in rows], dtype=np.int64)
-        return self._of_sources[sources]
+        rows = self._store.rows(
+            "SELECT passages.id FROM papers JOIN passages ON paper = number WHERE source = 'cards'"
+        )
+        return np.array([id_ for (id_,) in rows], dtype=np.int64)
 
     def _chosen(self, ranked: Sequence[tuple[int, float]], k: int) -> list[tuple[int, float]]:
         """The best ``k``: the best of every paper first, then further ones; in the order of their scores."""
@@ -327,3 +347,10 @@ def _digest_of(folder: Path) -> str:
     for file in sorted(folder.glob("*.yaml")):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _local(sources: Sequence[Source]) -> list[Only]:
+    for source in sources:
+        if source not in LOCAL:
+            raise unknown("source of the library", source, LOCAL)
+    return [source for source in LOCAL if source in sources]

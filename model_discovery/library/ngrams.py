@@ -1,8 +1,7 @@
-"""What a text is made of: its words and the character n-grams within them, as 64-bit hashes."""
+"""What a text is made of: its words, their stems, and the character n-grams within them."""
 
 import re
-import zlib
-from functools import lru_cache
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -15,22 +14,28 @@ _SPACE = 32
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, in lower case; everything that is neither letter nor digit separates them."""
+    """The words of a text, in lower case and without accents; ligatures are taken apart.
+
+    Everything that is neither letter nor digit separates them.
+    """
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return _WORD.findall(text.lower())
 
 
-def word_hashes(text: str) -> Hashes:
-    """A hash for every word, in order."""
-    return np.array([_word_hash(word) for word in words_of(text)], dtype=np.uint64)
+def stems_of(text: str) -> list[str]:
+    """The words of a text, cut to six letters: most forms of a word are one then."""
+    return [word[:6] for word in words_of(text)]
 
 
 def ngram_hashes(text: str, least: int = 3, most: int = 5) -> Hashes:
     """A hash for every run of ``least`` to ``most`` characters that does not reach over a space.
 
-    Every word stands between two spaces, so that its beginning and its end are told apart from its middle.
+    Every word stands between two spaces, so that its beginning and its end are told apart from its middle,
+    and a word of one to three letters is a run of its own.
     """
     padded = f" {' '.join(words_of(text))} "
-    letters = np.frombuffer(padded.encode("utf-32-le"), dtype="<u4").astype(np.uint64)
+    letters = np.frombuffer(padded.encode("utf-32-le", "replace"), dtype="<u4").astype(np.uint64)
     space = letters == _SPACE
     found, rolling = [], letters
     for n in range(2, most + 1):
@@ -44,9 +49,3 @@ def ngram_hashes(text: str, least: int = 3, most: int = 5) -> Hashes:
             crosses |= space[offset : offset + len(rolling)]
         found.append((rolling ^ (rolling >> np.uint64(29)))[~crosses] + np.uint64(n))
     return np.concatenate(found) if found else np.zeros(0, dtype=np.uint64)
-
-
-@lru_cache(maxsize=200_000)
-def _word_hash(word: str) -> int:
-    data = word.encode("utf-8", "replace")
-    return zlib.crc32(data) << 32 | zlib.crc32(data[::-1])

@@ -6,7 +6,8 @@ was. ``epoch`` counts the changes after which vectors made before are void or go
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from model_discovery.errors import EXIT_FAILED, UserError
+from model_discovery.library.ngrams import stems_of, words_of
 from model_discovery.library.types import Paper, Passage
 
 FORMAT = 1
-# Words are stemmed and lose their accents; the index keeps no text of its own.
-TOKENIZER = "porter unicode61 remove_diacritics 2"
+_LARGEST_JOURNAL = 16 * 2**20
 
 _SCHEMA = f"""
 CREATE TABLE facts(name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
@@ -26,12 +27,16 @@ CREATE TABLE papers(number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL U
                     title TEXT NOT NULL, data TEXT NOT NULL);
 CREATE TABLE passages(id INTEGER PRIMARY KEY AUTOINCREMENT, paper INTEGER NOT NULL REFERENCES papers(number),
                       section TEXT NOT NULL, page INTEGER, text TEXT NOT NULL);
+CREATE INDEX papers_of_source ON papers(source);
 CREATE INDEX passages_of_paper ON passages(paper);
 CREATE TABLE vectors(passage INTEGER PRIMARY KEY, vector BLOB NOT NULL);
-CREATE VIRTUAL TABLE words USING fts5(title, text, content='', tokenize='{TOKENIZER}');
-CREATE VIRTUAL TABLE terms USING fts5vocab('words', 'row');
-INSERT INTO facts VALUES ('format', {FORMAT}), ('epoch', 0);
+CREATE VIRTUAL TABLE words USING fts5(title, text, content='', tokenize='unicode61');
+CREATE TABLE word_counts(word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE stem_counts(word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO facts VALUES ('format', {FORMAT}), ('epoch', 0), ('passages', 0);
 """
+
+_TEXTS = "SELECT passages.id, title || char(10) || text FROM passages JOIN papers ON number = paper"
 
 Matrix = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -56,6 +61,7 @@ class Store:
             self._connection = sqlite3.connect(file, timeout=60, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute(f"PRAGMA journal_size_limit={_LARGEST_JOURNAL}")
             self._prepare()
 
     def close(self) -> None:
@@ -89,6 +95,9 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """All that is read inside is of one moment."""
+        if self._connection.in_transaction:
+            yield
+            return
         with self.plain_errors():
             self._connection.execute("BEGIN")
             try:
@@ -132,15 +141,56 @@ class Store:
             "INSERT INTO papers(id, source, title, data) VALUES (?, ?, ?, ?)",
             (paper.id, source, paper.title, data),
         ).lastrowid
-        ids = []
-        for one in passages:
-            row = (number, one.section, one.page, one.text)
-            id_ = execute(
-                "INSERT INTO passages(paper, section, page, text) VALUES (?, ?, ?, ?)", row
-            ).lastrowid
-            execute("INSERT INTO words(rowid, title, text) VALUES (?, ?, ?)", (id_, paper.title, one.text))
-            ids.append(int(id_ or 0))
+        rows = [
+            execute(
+                "INSERT INTO passages(paper, section, page, text) VALUES (?, ?, ?, ?)",
+                (number, one.section, one.page, one.text),
+            )
+            for one in passages
+        ]
+        ids = [int(row.lastrowid or 0) for row in rows]
+        self._index([(id_, paper.title, one.text) for id_, one in zip(ids, passages, strict=True)])
         return ids
+
+    def _index(self, passages: Sequence[tuple[int, str, str]], *, gone: bool = False) -> None:
+        """Enter the words of ``(id, title, text)``, or strike them out."""
+        counts: dict[str, Counter[str]] = {"word_counts": Counter(), "stem_counts": Counter()}
+        command, value = ("words, ", "'delete', ") if gone else ("", "")
+        for id_, title, text in passages:
+            in_title, in_text = words_of(title), words_of(text)
+            counts["word_counts"].update({*in_title, *in_text})
+            counts["stem_counts"].update({*stems_of(title), *stems_of(text)})
+            self._connection.execute(
+                f"INSERT INTO words({command}rowid, title, text) VALUES ({value}?, ?, ?)",
+                (id_, " ".join(in_title), " ".join(in_text)),
+            )
+        sign = -1 if gone else 1
+        for table, counted in counts.items():
+            self._connection.executemany(
+                f"INSERT INTO {table} VALUES (?, ?) "
+                "ON CONFLICT(word) DO UPDATE SET passages = passages + excluded.passages",
+                sorted((word, sign * count) for word, count in counted.items()),
+            )
+        self.set_fact("passages", self.passages_in_all() + sign * len(passages))
+
+    def passages_in_all(self) -> int:
+        """How many passages there are."""
+        return int(self.fact("passages"))
+
+    def frequency(self, word: str) -> int:
+        """How many passages have a word."""
+        return int(self.one("SELECT passages FROM word_counts WHERE word = ?", (word,)) or 0)
+
+    def stem_frequencies(self, stems: Sequence[str]) -> dict[str, int]:
+        """How many passages have each of some stems; those that none has are left out."""
+        marks = ", ".join("?" * len(stems))
+        return dict(self.rows(f"SELECT word, passages FROM stem_counts WHERE word IN ({marks})", stems))
+
+    def texts_of(self, passages: Sequence[int]) -> dict[int, str]:
+        """The texts of some passages, with their titles, in their order."""
+        marks = ", ".join("?" * len(passages))
+        found = dict(self.rows(f"{_TEXTS} WHERE passages.id IN ({marks})", passages))
+        return {id_: found[id_] for id_ in passages if id_ in found}
 
     def add_vectors(self, passages: Sequence[int], vectors: Matrix) -> None:
         """Write the vectors of passages, rounded to 16 bits; within `writing`."""
@@ -154,11 +204,8 @@ class Store:
             "SELECT passages.id, title, text FROM passages JOIN papers ON number = paper WHERE paper = ?",
             (number,),
         )
-        for id_, title, text in gone:
-            execute(
-                "INSERT INTO words(words, rowid, title, text) VALUES ('delete', ?, ?, ?)", (id_, title, text)
-            )
-            execute("DELETE FROM vectors WHERE passage = ?", (id_,))
+        self._index(gone, gone=True)
+        self._connection.executemany("DELETE FROM vectors WHERE passage = ?", [(id_,) for id_, _, _ in gone])
         execute("DELETE FROM passages WHERE paper = ?", (number,))
         execute("DELETE FROM papers WHERE number = ?", (number,))
         self.new_epoch()
@@ -179,12 +226,9 @@ class Store:
         flat = np.frombuffer(b"".join(vector for _, vector in rows), dtype=np.float16)
         return ids, flat.reshape(len(rows), -1 if len(rows) else 0).astype(np.float32)
 
-    def texts(self) -> Iterable[tuple[int, str]]:
+    def texts(self) -> list[tuple[int, str]]:
         """Id and text (with its title) of every passage, in order."""
-        return self.rows(
-            "SELECT passages.id, title || char(10) || text FROM passages JOIN papers ON number = paper "
-            "ORDER BY passages.id"
-        )
+        return self.rows(f"{_TEXTS} ORDER BY passages.id")
 
     def _prepare(self) -> None:
         """Make the tables; leave what is there alone."""

@@ -77,10 +77,13 @@ class VectorIndex:
         self.last = int(ids[-1])
         self.count += len(ids)
 
-    def search(self, vector: Matrix, n: int, only: Any = None) -> list[int]:
-        """Ids of the nearest passages, nearest first; ``only`` these ids when given."""
+    def search(self, vector: Matrix, n: int, cards: Any = None, *, inside: bool = True) -> list[int]:
+        """Ids of the nearest passages, nearest first; with ``cards`` only those among these ids, or (not
+        ``inside``) only others.
+        """
         faiss = _faiss()
-        chosen = None if only is None else faiss.IDSelectorBatch(only)
+        chosen = None if cards is None else faiss.IDSelectorBatch(cards)
+        chosen = chosen if inside or chosen is None else faiss.IDSelectorNot(chosen)
         found: list[tuple[float, int]] = []
         for index in (self._main, self._tail):
             if index is not None:
