@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ def designer_table(results: "Sequence[DesignerResult]") -> "RenderableType":
     for result in results:
         table.add_row(*_cells(result))
     return table
+
+
+def designer_html(results: "Sequence[DesignerResult]") -> str:
+    """The same table for a notebook."""
+    head = "".join(f"<th>{title}</th>" for title in _COLUMNS)
+    rows = ("".join(f"<td>{escape(cell)}</td>" for cell in _cells(result)) for result in results)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def spent_in_words(results: "Sequence[DesignerResult]") -> str:

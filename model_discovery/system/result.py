@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_discovery.errors import UserError, unknown
 from model_discovery.system.designers import (
+    designer_html,
     designer_records,
     designer_table,
     spent_in_words,
@@ -259,7 +260,9 @@ class DiscoveryResult:
 
     def _repr_html_(self) -> str:
         words = f"<pre>{escape(str(self.best))}</pre>" if self.best else ""
-        return f"{self.leaderboard()._repr_html_()}{words}<p>lineage <code>{self.lineage_hash}</code></p>"
+        made = designer_html(self.designers) if worth_a_table(self.designers) else ""
+        board = self.leaderboard()._repr_html_()
+        return f"{board}{words}{made}<p>lineage <code>{self.lineage_hash}</code></p>"
 
     def __repr__(self) -> str:
         return f"<DiscoveryResult {self.campaign}: {self.status}>"

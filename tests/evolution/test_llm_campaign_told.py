@@ -117,6 +117,8 @@ def test_the_result_compares_the_designers(told: tuple[DiscoveryResult, list[str
         assert row["best"] and row["best_loss_stderr"] > 0
     assert {row["verdict"] for row in result.leaderboard().records()} >= {None, "wrong"}
     assert "predicted" in str(result.leaderboard())
+    page = result._repr_html_()
+    assert page.count("<table>") == 2 and "<td>agentic</td>" in page
 
 
 def test_the_result_is_printed_with_the_sum(
