@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from model_discovery.blocks import UnitTree
     from model_discovery.checks import CheckReport
     from model_discovery.config import CampaignConfig
-    from model_discovery.design_tree import CampaignRow, DesignTree
+    from model_discovery.design_tree import CampaignRow, DesignTree, NewDesign
     from model_discovery.designers import Answer, DesignRequest
     from model_discovery.designers.requests import Operator
 
@@ -59,8 +59,7 @@ def enter(
         No such parent, a tree that does not hold together or is not whole, a name or structure that is there.
     """
     from model_discovery.blocks.design_folder import check_name, check_root
-    from model_discovery.design_tree import NewDesign
-    from model_discovery.designers.external import answered_tree, proposal_of
+    from model_discovery.designers.external import answered_tree
     from model_discovery.designers.names import design_name
     from model_discovery.evolution import add_design
 
@@ -76,8 +75,20 @@ def enter(
     report = _checked(unit_tree, request)
     if not report.ok:
         return {}, report
+    added = add_design(tree, row, _new_design(name, unit_tree, answer, request, report))
+    facts = {"design": added.name, "campaign": row.name, "parents": list(parents), "sizes": added.sizes}
+    return facts | {"next": _next(tree, row, config)}, report
+
+
+def _new_design(
+    name: str, unit_tree: "UnitTree", answer: "Answer", request: "DesignRequest", report: "CheckReport"
+) -> "NewDesign":
+    """What enters the tree. All of the first parent is kept but for the change, which others gave."""
+    from model_discovery.design_tree import NewDesign
+    from model_discovery.designers.external import proposal_of
+
     proposal = proposal_of(answer, unit_tree, request)
-    new = NewDesign(
+    return NewDesign(
         name=name,
         origin="external",
         operator=request.operator,
@@ -86,11 +97,10 @@ def enter(
         unit_tree=unit_tree.to_json(),
         structure_hash=unit_tree.structure_hash,
         sizes=dict(report.sizes),
-        parents=tuple((parent, proposal.path if place else "") for place, parent in enumerate(parents)),
+        parents=tuple(
+            (parent.name, proposal.path if place else "") for place, parent in enumerate(request.parents)
+        ),
     )
-    added = add_design(tree, row, new)
-    facts = {"design": added.name, "campaign": row.name, "parents": list(parents), "sizes": added.sizes}
-    return facts | {"next": _next(tree, row, config)}, report
 
 
 def request_of(

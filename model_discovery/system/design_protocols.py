@@ -39,6 +39,12 @@ def _one_at_a_time(operation: Operation, lock: threading.Lock) -> Operation:
     return call
 
 
+def _tell_people(what: str) -> None:
+    """Whoever starts this by hand is not left before a silent terminal."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        print(f"waiting for {what} on standard input; Ctrl-C ends it (see docs/agents.md)", file=sys.stderr)
+
+
 # -- MCP
 
 
@@ -57,6 +63,7 @@ def serve_mcp(server: DesignServer) -> None:
     front = MCPServer("model-discovery", instructions=_INSTRUCTIONS, version=__version__, log_level="WARNING")
     for operation in operations(server).values():
         front.add_tool(_telling(operation))
+    _tell_people("an MCP client")
     front.run("stdio")
 
 
@@ -84,6 +91,7 @@ def serve_json(server: DesignServer, lines: TextIO | None = None) -> None:
     operation ``help`` lists the others with the JSON schema of their arguments.
     """
     known = operations(server)
+    _tell_people("lines of JSON")
     with _own_stdout() as wire:
         for line in sys.stdin if lines is None else lines:
             if line.strip():

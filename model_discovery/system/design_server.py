@@ -222,11 +222,13 @@ class DesignServer:
 
         with views.open_campaign(self._db, self._campaign) as (tree, row):
             assert row is not None
-            board = make_leaderboard(load_state(tree, row.id, parse_config(row.config)))
+            state = load_state(tree, row.id, parse_config(row.config))
+        board = make_leaderboard(state)
         return {
             "campaign": row.name,
             "status": board.status,
             "rows": [_row(one) for one in board.rows[: max(1, limit)]],
+            "not_run_yet": [state.designs[index].name for index in state.waiting],
         }
 
 

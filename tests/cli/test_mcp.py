@@ -12,7 +12,7 @@ import anyio
 import pytest
 from mcp import Client, StdioServerParameters
 
-from model_discovery.blocks.seed_designs import seed_designs
+from model_discovery.blocks.seed_designs import seed_designs, seed_units
 from model_discovery.blocks.written_tree import spec_of
 from model_discovery.design_tree import DesignTree
 from model_discovery.errors import UserError
@@ -37,9 +37,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def child() -> dict[str, Any]:
+    """Griffin with another window and a unit of its own in place of its norm."""
     block = spec_of(seed_designs()["griffin"].tree)
     block["slots"]["second_mixer"]["config"] = {"window": 32}
-    return {"title": "Nearer", "summary": "It sees half as far.", "block": block}
+    block["slots"]["mixer_norm"] = {"unit": "PlainNorm"}
+    source = seed_units()["RMSNorm"].source.replace("RMSNorm", "PlainNorm")
+    return {"title": "Nearer", "summary": "It sees half as far.", "block": block, "units": [source]}
 
 
 # -- MCP
@@ -87,6 +90,7 @@ def test_a_whole_session_over_mcp(folder: Path) -> None:
         assert "name" in await refusal(client, "design")
         done = await call(client, "submit", design=child(), parents=["griffin"], name="mine")
         assert done["entered"] and done["design"] == "mine"
+        assert "class PlainNorm" in (await call(client, "design", name="mine"))["source"]["PlainNorm"]
         assert "the same structure" in await refusal(client, "submit", design=child(), parents=["griffin"])
         assert "Nothing fills" in await refusal(client, "submit", design={"block": {"unit": "PreNormBlock"}})
 
@@ -201,7 +205,7 @@ def test_nothing_but_the_protocol_is_on_standard_output(folder: Path) -> None:
 
 def test_the_configuration_on_the_page_starts_it() -> None:
     page = (Path(__file__).parents[2] / "docs" / "agents.md").read_text("utf-8")
-    section = page.split("## Any agent can be the designer")[1]
+    section = page.split("## Any agent can be the designer")[1].split("\n## ")[0]
     config = json.loads(section.split("```json")[1].split("```")[0])["mcpServers"]["model-discovery"]
     done = subprocess.run(
         [*COMMAND[:3], *config["args"], "--help"], capture_output=True, text=True, timeout=60

@@ -11,7 +11,7 @@ from evolution_makers import NAME, Sitting, begin, sit, small_config
 from model_discovery.design_tree import DesignTree, DuplicateDesign, NewDesign
 from model_discovery.designers import Prediction
 from model_discovery.errors import UserError
-from model_discovery.evolution import StopFlag, add_design, load_state
+from model_discovery.evolution import StopFlag, add_design, controller, decide_design, load_state, policy
 from model_discovery.evolution.simulator import InlineEngine, simulated_tree
 from model_discovery.evolution.state import CampaignState
 
@@ -48,6 +48,27 @@ def test_what_a_person_claimed_and_predicted_is_kept(tmp_path: Path) -> None:
         state = load_state(tree, row.id, CONFIG)
     mine = state.designs[state.index["mine"]]
     assert mine.title == "Mine" and mine.prediction == Prediction(amount=0.01)
+
+
+def test_an_outside_designer_is_asked_for_what_the_campaign_would_ask_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every decision for a design, `decide_design` finds the same one."""
+    compared = []
+
+    def decide_twice(state: CampaignState, selector: Any, number: int) -> Any:
+        decision = policy.decide(state, selector, number)
+        if decision is not None and isinstance(decision.step, policy.DesignStep):
+            asked = decide_design(state, selector, number, decision.step.designer)
+            compared.append((asked.step, decision.step))
+        return decision
+
+    monkeypatch.setattr(controller, "decide", decide_twice)
+    with DesignTree(tmp_path / "tree.db") as tree:
+        begin(tree, CONFIG)
+        sit(tree, tmp_path, InlineEngine(2))
+    assert len(compared) > 3 and len({step.operator for step, _ in compared}) > 1
+    assert all(asked == decided for asked, decided in compared)
 
 
 def signature(state: CampaignState) -> list[Any]:

@@ -190,6 +190,7 @@ def test_papers_are_found_and_shown(server: DesignServer) -> None:
 
 def test_nothing_was_measured_yet(server: DesignServer) -> None:
     board = server.results()
+    assert board["not_run_yet"] == ["griffin", "min_gru"]
     assert board["rows"] == [] and "No design was compared" in board["status"]
     assert server.results("griffin") == {
         "design": "griffin", "status": "valid", "prediction": None, "verifications": [],
