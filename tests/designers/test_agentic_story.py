@@ -69,7 +69,7 @@ def test_what_every_role_said_is_a_line(story: Story) -> None:
     assert said(story, "coder")[0].startswith("writes FadingMean, ")
     assert said(story, "coder")[2] == "bad_reply (malformed): no JSON in it"
     assert said(story, "observer")[0].startswith("rates it 2 of 5: follows 4 · clear 4 · new 4")
-    assert "1 passages found" in said(story, "search")
+    assert "1 passage found" in said(story, "search")
     assert said(story, "begin") == ["mutation of transformer_pp"]
     assert said(story, "end") == ["a valid design"]
 
@@ -108,7 +108,8 @@ def test_costs_are_sums_over_the_calls(story: Story, world: World) -> None:
 def test_code_is_compared_with_the_last_try_and_the_parent(story: Story) -> None:
     diffs = [moment for moment in story.moments if moment.diff]
     assert diffs[0].diff_from == "transformer_pp's RotaryAttention"
-    assert "+class FadingMean(GAU):" in diffs[0].diff
+    assert diffs[0].diff.startswith("--- transformer_pp's RotaryAttention, replaced\n+++ try 1\n+")
+    assert "+class FadingMean(GAU):" in diffs[0].diff and "\n-" not in diffs[0].diff
     assert diffs[1].diff_from == "try 1"
     assert "-    def forward(self, x, z)\n+    def forward(self, x, z):" in diffs[1].diff
     assert diffs[2].diff_from == "try 2"  # the third answer had no code

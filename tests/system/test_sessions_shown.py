@@ -93,12 +93,26 @@ def test_a_session_that_failed_is_told_to_its_end(campaign: Path, capsys: pytest
         "implementation 1 · round 1 · unit mixer · try 2",
         "ok the unit in its place passes 1 checks (source)",
         "no rejected: FadingMean at mixer",
-        "more lines (--full)",
+        "+++ try 1",
+        "+class FadingMean(GAU):",
         "no design: 'A mean that fades' was not implemented",
         "in all: 10 requests, 1,000 + 100 tokens, $2.5000",
     ):
         assert words in page, words
     assert "--- user" not in page
+
+
+@pytest.mark.parametrize(("full", "lines"), [(False, 40), (True, 60)])
+def test_a_long_diff_is_cut_short(
+    campaign: Path, capsys: pytest.CaptureFixture[str], full: bool, lines: int
+) -> None:
+    facts = sessions.session(DB, "first", "0", full=full)
+    writes = next(moment for moment in facts["moments"] if moment["role"] == "coder")
+    writes["diff"] = "\n".join(f"+changed_{number}" for number in range(60))
+    session_pages.print_session(facts)
+    page = capsys.readouterr().out
+    assert page.count("+changed_") == lines
+    assert ("… 20 more lines (--full)" in page) is not full
 
 
 def test_everything_that_was_said_is_in_the_full_page(
@@ -111,7 +125,6 @@ def test_everything_that_was_said_is_in_the_full_page(
     session_pages.print_session(facts)
     page = capsys.readouterr().out
     assert "--- user" in page and "Find [red]one[/red]." in page and "--- answer" in page
-    assert "more lines" not in page
 
 
 def test_a_session_that_was_killed_is_told_as_far_as_it_went(

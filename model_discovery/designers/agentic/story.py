@@ -23,6 +23,7 @@ from model_discovery.designers.requests import DesignRequest
 from model_discovery.llm.journal import Event, Json
 
 _ROOT = "(block)"
+_REWRITTEN = 0.5  # share of lines in common below which a diff would only interleave two texts
 
 
 @dataclass(frozen=True)
@@ -169,10 +170,7 @@ class _Teller:
         """The change of a slot's code, and from what."""
         was, before = self.code.get(path) or self._in_parent(path)
         self.code[path] = (name, source)
-        if not before:
-            return "", ""
-        lines = difflib.unified_diff(before.splitlines(), source.splitlines(), was, name, lineterm="")
-        return "\n".join(lines), was
+        return (unit_diff(before, source, was, name), was) if before else ("", "")
 
     def _in_parent(self, path: str) -> tuple[str, str]:
         """What stands at a slot in the first parent that has it."""
@@ -181,6 +179,14 @@ class _Teller:
             if unit is not None:
                 return f"{parent.name}'s {unit.name}", unit.source
         return "", ""
+
+
+def unit_diff(before: str, after: str, was: str, name: str) -> str:
+    """A unified diff of two sources; of two that have little in common, the second one alone."""
+    old, new = before.splitlines(), after.splitlines()
+    if difflib.SequenceMatcher(None, old, new, autojunk=False).ratio() < _REWRITTEN:
+        return "\n".join([f"--- {was}, replaced", f"+++ {name}", *(f"+{line}" for line in new)])
+    return "\n".join(difflib.unified_diff(old, new, was, name, lineterm=""))
 
 
 def slot_of(step: str) -> tuple[str | None, int | None]:
@@ -316,7 +322,7 @@ def _begin(data: Json) -> _Told:
 def _search(data: Json) -> _Told:
     hits = data.get("hits", ())
     details = [f"{hit['paper']['title']} ({hit['paper'].get('year') or 'no year'})" for hit in hits]
-    return f"{len(hits)} passages found", list(dict.fromkeys(details)), None
+    return f"{len(hits)} passage{'' if len(hits) == 1 else 's'} found", list(dict.fromkeys(details)), None
 
 
 def _check(data: Json) -> _Told:
