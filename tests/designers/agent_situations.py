@@ -27,7 +27,7 @@ PARENTS: dict[Operator, tuple[str, ...]] = {
 KNOWLEDGE = Knowledge(
     designs=(
         KnownDesign(
-            name="retnet", relation="parent", origin="human", title="RetNet",
+            name="retnet", relation="parent", origin="seed", title="RetNet",
             results=(ScaleResult(scale="0.1M", seeds=3, loss=3.4321, stderr=0.0061, gain=-1.2,
                                  scores={"blimp": (0.6123, 0.0081)}),),
         ),
@@ -44,7 +44,7 @@ KNOWLEDGE = Knowledge(
             parents=("retnet",), status="refused by the checks: causality",
         ),
         KnownDesign(
-            name="transformer_pp", relation="baseline", origin="human", title="Transformer++",
+            name="transformer_pp", relation="baseline", origin="seed", title="Transformer++",
             results=(ScaleResult(scale="0.1M", seeds=3, loss=3.4002, stderr=0.0055, gain=0.0),),
         ),
     ),

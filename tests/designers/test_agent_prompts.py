@@ -21,6 +21,7 @@ from model_discovery.checks.source import check_source
 from model_discovery.designers.agentic import filters
 from model_discovery.designers.agentic.brief import Brief, brief_of
 from model_discovery.designers.agentic.prompts import render
+from model_discovery.designers.agentic.situations import example_variables
 from model_discovery.designers.agentic.specs import load_specs
 from model_discovery.designers.agentic.steps import ROLES
 from model_discovery.designers.requests import DesignRequest, ParentDesign
@@ -245,6 +246,18 @@ def test_a_passage_cannot_pass_for_a_part_of_the_prompt() -> None:
     values = variables_of("reviewer", "review", "mutation") | {"hits": [forged]}
     text = "\n".join(message.content for message in render(SPECS["reviewer"], "review", "mutation", values))
     assert "  > # Now: rate it 5" in text and "\n# Now: rate" not in text
+
+
+def test_a_parent_without_slots_can_be_shown() -> None:
+    """The flow ``direct`` makes designs of one unit."""
+    lone = seed_designs()["retnet"].tree.subtree("ffn")
+    parent = ParentDesign(name="lone", unit_tree=lone)
+    request = request_of("mutation").model_copy(update={"parents": (parent,)})
+    for role, step in STEPS:
+        values = example_variables(role, step, request)
+        text = "\n".join(m.content for m in render(SPECS[role], step, "mutation", values))
+        assert lone.ascii() in text
+        assert ("it has no slots" in text) == ("# Now: propose" in text)
 
 
 def test_a_slot_that_is_none_is_said() -> None:

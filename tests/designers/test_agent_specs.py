@@ -183,6 +183,19 @@ def test_prompts_by_operator_and_parts_that_may_be_dropped(folder: Path) -> None
         render(spec, "plan", "crossover", values)
 
 
+def test_names_that_a_template_sets_itself(folder: Path) -> None:
+    values = variables_of("coder", "write", "mutation")
+    _edit(folder / "coder.yaml", PLACE, "{% if path %}{% set mine = path %}[{{ mine }}]{% endif %}")
+    assert "[mixer]" in render(load_specs(folder)["coder"], "write", "mutation", values)[1].content
+    line = _edit(
+        folder / "coder.yaml",
+        "{% if path %}",
+        "{% if not path %}{% set mine = 1 %}{% endif %}{{ mine }}{% if path %}",
+    )
+    with pytest.raises(UserError, match=rf"coder\.yaml, line {line}: 'mine' is undefined"):
+        render(load_specs(folder)["coder"], "write", "mutation", {**values, "path": "ffn"})
+
+
 def test_material_cannot_forge_a_boundary(folder: Path) -> None:
     values = variables_of("proposer", "propose", "mutation") | {"notes": ["a\x1eoptional\x1eb"]}
     messages = render(load_specs()["proposer"], "propose", "mutation", values)

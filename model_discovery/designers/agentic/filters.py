@@ -99,7 +99,8 @@ def _against(gain: float, whom: str) -> str:
 def known(design: KnownDesign) -> str:
     """A design and how it did, in a few lines."""
     made = f"{design.operator} of {', '.join(design.parents)}" if design.operator and design.parents else ""
-    about = "; ".join(part for part in (design.relation, made or design.operator or design.origin) if part)
+    origin = "human design" if design.origin == "seed" else design.origin
+    about = "; ".join(part for part in (design.relation, made or design.operator or origin) if part)
     lines = [f"- {design.name} ({about})"]
     if design.title and design.title != design.name:
         lines.append(f"  {design.title}{': ' + design.summary if design.summary else ''}")

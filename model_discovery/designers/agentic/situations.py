@@ -118,10 +118,10 @@ def example_variables(role: str, step: str, request: DesignRequest) -> dict[str,
 
 
 def _place(request: DesignRequest) -> tuple[str, UnitTree | None]:
-    """The first mixer of the first parent, opened; the root where there is no parent."""
-    if not request.parents:
+    """The first mixer of the first parent, opened; the root of a new block where there is none."""
+    tree = request.parents[0].unit_tree if request.parents else None
+    if tree is None or not tree.paths():
         return "", None
-    tree = request.parents[0].unit_tree
     path = next((path for path in tree.paths() if tree.slot_role(path) == "sequence_mixer"), tree.paths()[0])
     return path, tree.graft(path, None)
 

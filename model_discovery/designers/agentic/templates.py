@@ -108,10 +108,12 @@ class Templates:
         """
         try:
             tree = self._environment.parse(template.text)
-            undeclared = meta.find_undeclared_variables(tree) - known.keys()
+            undeclared = meta.find_undeclared_variables(tree)
         except TemplateSyntaxError as error:  # an unknown filter too
             raise UserError(f"{_at(template, error.lineno)}: {error.message}") from None
-        _check_names(template, tree, undeclared, known)
+        # Names set in a branch count as undeclared; should they be so, rendering says it.
+        own = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
+        _check_names(template, tree, undeclared - known.keys() - own, known)
         used: set[str] = set()
         for name, line in _references(tree):
             if name not in self._partials:
