@@ -86,6 +86,7 @@ def test_details_hold_what_matters(story: Story) -> None:
         "the unit in its place fails at forward",
     ]
     assert "has mean(1" in failed[0].details[0]
+    assert [moment.details for moment in story.moments if moment.n == failed[0].n + 1] == [()]  # said above
     refused = [moment for moment in story.moments if moment.kind == "reject"]
     assert any("concern" not in str(moment.details) and "syntax" in str(moment.details) for moment in refused)
 

@@ -23,6 +23,7 @@ from model_discovery.designers.requests import DesignRequest
 from model_discovery.llm.journal import Event, Json
 
 _ROOT = "(block)"
+_FINDING = 150  # characters by which a finding is known again in a reason
 _REWRITTEN = 0.5  # share of lines in common below which a diff would only interleave two texts
 
 
@@ -128,12 +129,16 @@ class _Teller:
     costs: dict[str, Cost] = field(default_factory=dict)
     tries: dict[str, Tries] = field(default_factory=dict)
     code: dict[str, tuple[str, str]] = field(default_factory=dict)  # slot: what it is, its source
+    told: str = ""  # the finding told last
 
     def moment(self, event: Event) -> Moment:
         if event.kind == "llm_call":
             return self._call(event)
         words, details, ok = _TELL.get(event.kind, _other)(event.data)
         self._count(event, ok)
+        if event.kind == "reject" and self.told and details and self.told in details[0]:
+            details = ()
+        self.told = details[0][:_FINDING] if event.kind == "check" and details else ""
         return Moment(event.n, event.step, event.kind, words, tuple(details), ok)
 
     def _count(self, event: Event, ok: bool | None) -> None:
