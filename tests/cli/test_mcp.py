@@ -77,6 +77,7 @@ def test_a_whole_session_over_mcp(folder: Path) -> None:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert tuple(tools) == OPERATIONS and client.instructions and "next_request" in client.instructions
         assert all(len(tool.description or "") > 60 for tool in tools.values())
+        assert "$ref" not in json.dumps([tool.input_schema for tool in tools.values()])
         design = tools["submit"].input_schema["properties"]["design"]
         assert {"title", "prediction", "block", "units", "unit_tree"} <= design["properties"].keys()
         assert tools["submit"].input_schema["required"] == ["design"]

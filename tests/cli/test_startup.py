@@ -16,6 +16,7 @@ HEAVY = (
     "tensorboard",
     "matplotlib",
     "sqlalchemy",
+    "mcp",
     "numpy",
     "pymupdf",
     "semanticscholar",
