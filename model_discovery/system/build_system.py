@@ -144,6 +144,7 @@ class BuildSystem:
             hint = "letters, digits, '_', '.' and '-', 64 at most"
             raise UserError(f"'{name}' cannot name a campaign.", hint=hint)
         ckpt_dir = self._folders()[1]
+        models.reach_servers(self.config)
         with _open(self.db, create=True) as tree:
             campaign = begin_campaign(
                 tree,
@@ -166,6 +167,7 @@ class BuildSystem:
             config = parse_config(tree.campaign(name).config)
             recipe = _checked_recipe(config)
             models.check_models(config)
+            models.reach_servers(config)
             with tree.campaign_lock(name):
                 campaign = resume_campaign(tree, name, seed_designs())
             return self._run(tree, campaign, config, recipe)

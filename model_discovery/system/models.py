@@ -1,20 +1,22 @@
 """Which language models a campaign will ask, and whether it can: looked at before anything is trained."""
 
 import random
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from model_discovery.config import AgentsConfig, CampaignConfig, Price, SpendingLimits
 from model_discovery.config.agents import LLM_DESIGNERS
-from model_discovery.errors import UserError
+from model_discovery.errors import EXIT_FAILED, UserError
 
 if TYPE_CHECKING:
     from model_discovery.designers.agentic.specs import AgentSpec
     from model_discovery.llm.types import ModelSettings
 
+_REACH_SECONDS = 3.0
 _HERE = ("localhost", "127.0.0.1", "::1")
 _ON_THIS_MACHINE = ("ollama/", "ollama_chat/")  # asked on this machine where no address is given
 
@@ -95,10 +97,8 @@ def check_models(config: CampaignConfig) -> None:
     """Refuse a campaign whose models cannot be asked, or not at a known price; nothing is asked."""
     if not asks_models(config):
         return
-    from model_discovery.designers.agentic.specs import load_specs
-
     agents = config.agents
-    specs = load_specs(None if agents.agent_spec is None else Path(agents.agent_spec))
+    specs = _specs(agents)
     if agents.replay is not None:
         return
     from model_discovery.llm.keys import Keys
@@ -121,14 +121,62 @@ def check_models(config: CampaignConfig) -> None:
             require_price(settings, price_of(settings.model, agents.price, settings.api_base), limits)
 
 
-def models_in_words(config: CampaignConfig) -> str:
-    """Who is asked: ``anthropic/… ``, or by role where roles differ."""
-    from model_discovery.designers.agentic.specs import load_specs
+def reach_servers(config: CampaignConfig) -> None:
+    """Refuse a campaign for which a server of its models is not there; nothing is asked of a model.
 
+    Raises
+    ------
+    UserError
+        Nobody listens at an address, or a web page is there.
+    """
+    if not asks_models(config) or config.agents.replay is not None:
+        return
+    specs = _specs(config.agents)
+    settings = [each for spec in _used(specs, config.agents) for each in _models_of(spec, config.agents)]
+    for address in dict.fromkeys(each.api_base for each in settings):
+        if address is not None and (problem := _trouble(address)):
+            raise UserError(
+                f"The models' server {_without_password(address)} {problem}.",
+                hint="start it, or mend its address (--api-base); nothing was begun",
+                exit_code=EXIT_FAILED,
+            )
+
+
+def _trouble(address: str) -> str:
+    """Why a server cannot be one of models; ``""`` when it may be. One that is busy is given the benefit."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError
+    from urllib.request import getproxies, proxy_bypass, urlopen
+
+    parts = urlsplit(address)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    if parts.scheme not in getproxies() or proxy_bypass(host):
+        try:
+            socket.create_connection((host, port), timeout=_REACH_SECONDS).close()
+        except OSError as error:
+            return f"cannot be reached ({error.strerror or error})"
+    try:
+        with urlopen(f"{_without_password(address).rstrip('/')}/models", timeout=_REACH_SECONDS) as answer:
+            if answer.headers.get_content_type() == "text/html":
+                return "answers with a web page: its address often ends in /v1"
+    except HTTPError:
+        return ""  # it wants a key, or does not list its models
+    except (OSError, HTTPException):
+        return ""
+    return ""
+
+
+def _without_password(address: str) -> str:
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def models_in_words(config: CampaignConfig) -> str:
+    """Who is asked: ``anthropic/…``, or by role where roles differ."""
     agents = config.agents
     if agents.replay is not None:
         return f"none is asked; what they answered is in {agents.replay}"
-    specs = load_specs(None if agents.agent_spec is None else Path(agents.agent_spec))
+    specs = _specs(agents)
     roles = {
         spec.name: " or ".join(settings.model for settings in _models_of(spec, agents))
         for spec in _used(specs, agents)
@@ -176,6 +224,12 @@ def _what_to_set() -> str:
 
     keys = " or ".join(DEFAULT_MODELS)
     return f"set {keys} and add --designer agentic, or name yours: --model openai/NAME --api-base URL"
+
+
+def _specs(agents: AgentsConfig) -> "dict[str, AgentSpec]":
+    from model_discovery.designers.agentic.specs import load_specs
+
+    return load_specs(None if agents.agent_spec is None else Path(agents.agent_spec))
 
 
 def _used(specs: "Mapping[str, AgentSpec]", agents: AgentsConfig) -> "list[AgentSpec]":

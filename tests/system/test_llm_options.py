@@ -1,9 +1,11 @@
 """Campaigns with language models are settled before anything is trained."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_server import ScriptedServer
 
 from model_discovery import BuildSystem
 from model_discovery.config import Price, load_config
@@ -148,3 +150,28 @@ def test_sessions_of_another_tree_are_not_gone_on_with(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="demo-2 holds sessions of a campaign 'demo-2'"):
             _campaign_name(tree, "demo-2", "demo", tmp_path)
         assert _campaign_name(tree, "mine", "demo", tmp_path) == "mine"
+
+
+def test_a_server_that_is_not_there_is_noticed_before_anything_begins(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        nobody = f"http://me:secret@127.0.0.1:{unused.getsockname()[1]}/v1"
+    with pytest.raises(UserError, match=r"cannot be reached \(Connection refused\)") as caught:
+        system(model="openai/mine", api_base=nobody)("find")
+    assert caught.value.exit_code == 1 and "secret" not in str(caught.value)
+    assert not list(tmp_path.glob("*.db"))
+    replayed = system("agents.replay=/recorded", model="openai/mine", api_base=nobody).config
+    models.reach_servers(replayed)
+
+
+def test_a_web_page_is_no_server_of_models() -> None:
+    def reach(address: str) -> None:
+        models.reach_servers(system(model="openai/mine", api_base=address).config)
+
+    with ScriptedServer([]) as server:
+        reach(server.base_url)
+        with pytest.raises(UserError, match="answers with a web page: its address often ends in /v1"):
+            reach(server.base_url.removesuffix("/v1"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(1)
+        reach(f"http://127.0.0.1:{silent.getsockname()[1]}/v1")  # listens and says nothing: it may be busy
