@@ -68,9 +68,13 @@ def test_a_model_alone_asks_for_its_designer() -> None:
         system(**HERE, designer="genetic")
 
 
-@pytest.mark.parametrize("base", ["http://127.0.0.1:8000/v1", "http://localhost:11434", "http://[::1]:1/v1"])
-def test_a_server_on_this_machine_costs_nothing(base: str) -> None:
-    assert system(model="openai/mine", api_base=base).config.agents.price == Price(input=0, output=0)
+def test_a_server_on_this_machine_costs_nothing() -> None:
+    assert system(**HERE).config.agents.price == Price(input=0, output=0)
+    for base in ("http://localhost:11434", "http://[::1]:1/v1"):
+        assert models._is_here("openai/mine", base)
+    for base in ("http://10.0.0.1/v1", "https://localhost.example.org/v1", None):
+        assert not models._is_here("openai/mine", base)
+    assert models._is_here("ollama/qwen3", None)
 
 
 def test_a_given_price_or_a_limit_of_tokens_is_enough() -> None:
@@ -94,6 +98,7 @@ def test_the_key_at_hand_decides_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_replay_needs_neither_key_nor_price() -> None:
     config = system("agents.replay=/recorded", designer="agentic").config
     models.check_models(config)
+    models.reach_servers(config)
     assert "/recorded" in models.models_in_words(config)
 
 
@@ -160,13 +165,14 @@ def test_a_server_that_is_not_there_is_noticed_before_anything_begins(tmp_path: 
         system(model="openai/mine", api_base=nobody)("find")
     assert caught.value.exit_code == 1 and "secret" not in str(caught.value)
     assert not list(tmp_path.glob("*.db"))
-    replayed = system("agents.replay=/recorded", model="openai/mine", api_base=nobody).config
-    models.reach_servers(replayed)
 
 
 def test_a_web_page_is_no_server_of_models() -> None:
+    config = system(**HERE).config
+
     def reach(address: str) -> None:
-        models.reach_servers(system(model="openai/mine", api_base=address).config)
+        agents = config.agents.model_copy(update={"api_base": address})
+        models.reach_servers(config.model_copy(update={"agents": agents}))
 
     with ScriptedServer([]) as server:
         reach(server.base_url)
