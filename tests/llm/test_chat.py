@@ -1,5 +1,7 @@
 """A call to a model: its answer as a schema, natively and from a fenced block, and mended once."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,3 +167,28 @@ def test_settings_that_only_say_where_do_not_change_what_is_asked(tmp_path: Path
         with ScriptedServer([]) as moved:
             asker = Asker(moved, journal=path)
             assert asker.ask(timeout=9.0, schema_mode="fenced", requests_per_minute=3).parsed == GOOD
+
+
+REPLAY = """
+import sys
+sys.path.insert(0, {room!r})
+import subprocess
+import sys
+from pathlib import Path
+from llm_makers import GOOD, Opinion
+from model_discovery.llm import LLM, Journal, Ledger, Message, ModelSettings
+llm = LLM(Ledger(None), Journal(Path({path!r}), "session-1", mode="replay"))
+settings = ModelSettings("openai/scripted", max_output_tokens=500)
+reply = llm.chat("reviewer", "review", [Message(role="user", content="judge this")], Opinion, settings)
+assert reply.parsed == GOOD
+print(sorted({{"litellm", "openai", "httpx"}} & set(sys.modules)))
+"""
+
+
+def test_a_replay_needs_no_client_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    with ScriptedServer([GOOD]) as server:
+        Asker(server, journal=path).ask()
+    script = REPLAY.format(room=str(Path(__file__).parent), path=str(path))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "[]\n", done.stdout + done.stderr

@@ -56,7 +56,7 @@ def _outcomes(path: Path, scopes: dict[str, SpendingLimits], answers: list[Answe
 
 @pytest.mark.parametrize(
     "limit",
-    [SpendingLimits(calls=40), SpendingLimits(tokens=40_000), SpendingLimits(dollars=0.05)],
+    [SpendingLimits(calls=25), SpendingLimits(tokens=20_000), SpendingLimits(dollars=0.03)],
     ids=["calls", "tokens", "dollars"],
 )
 def test_sixteen_sessions_never_overspend(limit: SpendingLimits, tmp_path: Path) -> None:
@@ -64,14 +64,14 @@ def test_sixteen_sessions_never_overspend(limit: SpendingLimits, tmp_path: Path)
     requests, refused = _outcomes(tmp_path / "l.db", {"campaign": limit}, answers)
     ledger = Ledger(tmp_path / "l.db")
     (total,) = ledger.totals()
-    assert refused == 16 and requests == total.requests == len(ledger.rows()) > 15
+    assert refused == 16 and requests == total.requests == len(ledger.rows()) > 10
     assert total.unsettled == 0
     if limit.calls:
         assert requests == limit.calls
     if limit.tokens:
-        assert limit.tokens * 0.8 < total.input_tokens + total.output_tokens <= limit.tokens
+        assert limit.tokens * 0.7 < total.input_tokens + total.output_tokens <= limit.tokens
     if limit.dollars:
-        assert total.dollars is not None and limit.dollars * 0.8 < total.dollars <= limit.dollars
+        assert total.dollars is not None and limit.dollars * 0.7 < total.dollars <= limit.dollars
 
 
 def test_a_limit_is_kept_within_a_call_and_remembered(tmp_path: Path) -> None:
