@@ -29,11 +29,14 @@ from agentic_makers import (
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.checks.report import CheckReport, Finding
 from model_discovery.designers import DesignOutcome, Proposal
+from model_discovery.designers.agentic.schemas import Judgement
+from model_discovery.designers.agentic.writing import Alternative
 from model_discovery.designers.knowledge import FailedIdea, Idea, Knowledge, KnownDesign
 from model_discovery.errors import UserError
 from model_discovery.llm.types import BadReply, LimitReached
 
 PARENT = SEEDS["transformer_pp"].tree
+KEPT = {"norm": "mixer_norm", "mixer": "mixer", "ffn": "ffn"}
 
 
 def checks_of(outcome: DesignOutcome) -> list[str]:
@@ -131,6 +134,27 @@ def test_the_direct_flow_gives_up() -> None:
     outcome, world = run({"coder.block": code(GOOD), "coder.block_retry": code(GOOD)}, request_of(agents=bad))
     assert outcome.status == "abandoned" and "4 tries" in outcome.why
     assert world.model.calls.count("coder.block") == 2 and world.model.calls.count("coder.block_retry") == 2
+
+
+def test_the_direct_flow_without_checks_may_mend_once() -> None:
+    blind = request_of(agents=config(flow="direct", checks=False))
+    outcome, _ = run({"coder.block": code(GOOD), "coder.block_retry": code(WHOLE_BLOCK)}, blind)
+    assert outcome.status == "valid"
+    outcome, world = run({"coder.block": code(GOOD), "coder.block_retry": code(GOOD)}, blind)
+    assert outcome.status == "abandoned" and "2 tries" in outcome.why and not world.checked
+
+
+def test_a_mutation_of_the_root_writes_the_block_anew() -> None:
+    """Its children may be taken over from the parent."""
+    kept = [{"slot": slot, "reuse": {"parent": "retnet", "path": path}} for slot, path in KEPT.items()]
+    outcome, _ = run(
+        {"proposer.propose": draft(paths=[""]), "planner.plan": plan(""), "coder.write": code(BLOCK, *kept)},
+        request_of("mutation", "retnet"),
+    )
+    assert outcome.status == "valid", outcome.why
+    tree, parent = outcome.unit_tree, SEEDS["retnet"].tree
+    assert tree is not None and tree.unit("").name == "TwoBranches"
+    assert all(tree.subtree(slot) == parent.subtree(path) for slot, path in KEPT.items())
 
 
 # -- proposals
@@ -464,6 +488,17 @@ def test_beam_keeps_alternatives_and_falls_back_on_them() -> None:
     tree = outcome.unit_tree  # HalfOpenedMixer was rated higher and led nowhere
     assert tree is not None
     assert (tree.unit("mixer").name, tree.unit("mixer.inner").name) == ("OpenedMixer", "Second")
+
+
+def test_of_alternatives_the_one_with_fewer_warnings_then_better_judged_then_cheaper() -> None:
+    def made(warnings: int, rating: float, seconds: float) -> Alternative:
+        found = (Finding(check="gradients", severity="warning"),) * warnings
+        judged = Judgement.model_validate(judgement(rating))
+        return Alternative(PARENT, None, judged, CheckReport(ok=True, findings=found, cpu_seconds=seconds))
+
+    order = [made(0, 3, 9), made(1, 5, 2), made(1, 5, 3), made(1, 4, 1)]
+    shuffled = [order[number] for number in (2, 0, 3, 1)]
+    assert sorted(shuffled, key=lambda one: one.score, reverse=True) == order
 
 
 def test_a_tree_that_exists_already_is_mended_once() -> None:
