@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from model_discovery.blocks import UnitTree
     from model_discovery.design_tree import CampaignRow, DesignTree
     from model_discovery.evolution import CampaignState
+    from model_discovery.evolution.policy import DesignStep
 
 _TASKS = {
     "scratch": "Write a new block. Units of the library may stand in its slots.",
@@ -45,7 +46,7 @@ def next_request(db: str, campaign: str | None, parents: Sequence[str] = (), ski
 
 
 def _of_campaign(tree: "DesignTree", row: "CampaignRow", parents: Sequence[str], skip: int) -> Facts:
-    from model_discovery.evolution import KnowledgeMaker, decide_design, get_selector, load_state
+    from model_discovery.evolution import KnowledgeMaker, load_state
     from model_discovery.evolution.policy import DesignStep
 
     config = parse_config(row.config)
@@ -56,10 +57,7 @@ def _of_campaign(tree: "DesignTree", row: "CampaignRow", parents: Sequence[str],
         indices = tuple(_index(state, parent) for parent in parents)
         step, reason = DesignStep(adding.operator_of(parents), "external", indices), "parents as told"
     else:
-        number = len(tree.decisions(row.id)) + _count_added(state) + skip
-        decision = decide_design(state, get_selector(config.selector), number, "external")
-        assert isinstance(decision.step, DesignStep)
-        step, reason = decision.step, decision.reason
+        step, reason = _chosen(state, len(tree.decisions(row.id)), skip)
     names = [state.designs[index].name for index in step.parents]
     request = adding.request_of(tree, row, names, config)
     knowledge = KnowledgeMaker(tree).of(state, step)
@@ -73,14 +71,29 @@ def _of_campaign(tree: "DesignTree", row: "CampaignRow", parents: Sequence[str],
     }
 
 
-def _count_added(state: "CampaignState") -> int:
-    """Count what came from outside as asked for, so that the next request is another; how many there are."""
-    added = [design for design in state.designs if design.origin == "external"]
-    for design in added:
-        state.operators[design.operator or "scratch"] += 1
-        for parent in design.parents:
-            state.uses[parent] += 1
-    return len(added)
+def _chosen(state: "CampaignState", number: int, skip: int) -> "tuple[DesignStep, str]":
+    """What would be asked for after ``number`` decisions, what came from outside and what is passed over."""
+    from model_discovery.evolution import decide_design, get_selector
+    from model_discovery.evolution.policy import DesignStep
+
+    selector = get_selector(state.config.selector)
+    for design in [design for design in state.designs if design.origin == "external"]:
+        _count(state, design.operator or "scratch", design.parents)
+        number += 1
+    while True:
+        decision = decide_design(state, selector, number, "external")
+        assert isinstance(decision.step, DesignStep)
+        if skip <= 0:
+            return decision.step, decision.reason
+        _count(state, decision.step.operator, decision.step.parents)
+        number, skip = number + 1, skip - 1
+
+
+def _count(state: "CampaignState", operator: str, parents: Sequence[int]) -> None:
+    """Count a design as asked for, so that the next request is another; the state is nobody else's."""
+    state.operators[operator] += 1
+    for parent in parents:
+        state.uses[parent] += 1
 
 
 def _index(state: "CampaignState", name: str) -> int:

@@ -102,8 +102,8 @@ class DesignServer:
         facts |= {"block": spec_of(tree)}
         del facts["units" if sources else "source"]  # the code says what the units are
         if own := self._own(found):
-            kept = ("origin", "operator", "parents", "children", "proposal", "prediction", "verifications")
-            facts |= {key: own[key] for key in kept}
+            facts |= {key: own[key] for key in ("origin", "operator", "parents", "children", "proposal")}
+            facts |= _measured(own)
         return facts
 
     def results(self, design: str = "", limit: int = 20) -> Facts:
@@ -114,7 +114,7 @@ class DesignServer:
         """
         if design:
             facts = views.design(self._db, self._campaign, design)
-            return {key: facts[key] for key in ("design", "status", "prediction", "verifications")}
+            return {**_measured(facts), "design": design, "status": facts["status"]}
         return self._leaderboard(limit)
 
     def list_units(self, role: str = "") -> Facts:
@@ -230,6 +230,13 @@ class DesignServer:
             "rows": [_row(one) for one in board.rows[: max(1, limit)]],
             "not_run_yet": [state.designs[index].name for index in state.waiting],
         }
+
+
+def _measured(facts: Facts) -> Facts:
+    """Prediction and runs of a design, without what only says how they were made."""
+    shown = ("scale", "seed", "status", "losses", "scores", "cost", "error")
+    runs = [{key: run[key] for key in shown} for run in facts["verifications"]]
+    return {"prediction": facts["prediction"], "verifications": runs}
 
 
 def _row(row: "LeaderboardRow") -> Facts:
