@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from model_discovery.designers.requests import DesignOutcome, DesignRequest
 
 FLOWS = ("units", "direct")
+_GO_ON = "once that is mended, the same command goes on"
 _AT_ONCE = 4  # sessions mostly wait for models
 _FACTS, _OUTCOME = "bench.json", "outcome.json"
 Facts = dict[str, Any]
@@ -95,10 +96,19 @@ def _settled(agents: Facts, overrides: Iterable[str], level: "SandboxLevel") -> 
 def _identity(agents: AgentsConfig, model: str, seed: int) -> Facts:
     """What has to be the same for sessions to be counted together."""
     from model_discovery.designers.agentic.situations import load_situations
+    from model_discovery.designers.agentic.specs import load_specs
 
-    apart = {"flow", "per_campaign", "price", "api_base", "replay", "default_model"}
+    folder = None if agents.agent_spec is None else Path(agents.agent_spec)
+    prompts = {role: spec.digest for role, spec in load_specs(folder).items()}
+    apart = {"agent_spec", "flow", "per_campaign", "price", "api_base", "replay", "default_model"}
     how = agents.model_dump(mode="json", exclude=apart)
-    return {"situations": load_situations().version, "model": model, "seed": seed, "agents": how}
+    return {
+        "situations": load_situations().version,
+        "model": model,
+        "seed": seed,
+        "prompts": prompts,
+        "agents": how,
+    }
 
 
 def _claim(folder: Path, identity: Facts) -> None:
@@ -111,7 +121,7 @@ def _claim(folder: Path, identity: Facts) -> None:
     if held != identity:
         differing = [key for key in identity if held.get(key) != identity[key]]
         raise UserError(
-            f"{folder} holds a benchmark with another {differing[0] if differing else 'form'}.",
+            f"{folder} holds a benchmark with other {differing[0] if differing else 'facts'}.",
             hint="give another folder with --out, or delete this one",
         )
 
@@ -161,7 +171,7 @@ def _run(sessions: Sequence[_Session], workers: int | None, progress: bool) -> d
                     continue
                 display.end(label)
                 if message.status == "refused":
-                    raise UserError(message.error, hint="the same command goes on", exit_code=EXIT_FAILED)
+                    raise UserError(message.error, hint=_GO_ON, exit_code=EXIT_FAILED)
                 del waiting[message.id]
                 if message.value is None:
                     failed[label] = message.error

@@ -98,10 +98,15 @@ def test_finished_sessions_are_counted_and_nobody_is_asked(
         "without a design, direct: no proposal passed its review 1", "direct: 1 sessions were cut short",
     ):  # fmt: skip
         assert said in shown, shown
-    with pytest.raises(UserError, match="holds a benchmark with another seed"):
+    with pytest.raises(UserError, match="holds a benchmark with other seed"):
         bench(agents=how, n=1, flows=("units",), seed=1, out=out, progress=False)
-    with pytest.raises(UserError, match="holds a benchmark with another agents"):
+    with pytest.raises(UserError, match="holds a benchmark with other agents"):
         bench(agents={**how, "beam": 2}, n=1, flows=("units",), out=out, progress=False)
+    mine = places / "mine" / "partials"
+    mine.mkdir(parents=True)
+    (mine / "world.md").write_text("Another world.", "utf-8")
+    with pytest.raises(UserError, match="holds a benchmark with other prompts"):
+        bench(agents={**how, "agent_spec": str(mine.parent)}, n=1, flows=("units",), out=out, progress=False)
 
 
 @pytest.mark.slow

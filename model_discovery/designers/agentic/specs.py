@@ -1,5 +1,6 @@
 """Agent specs: a file for each role with its model, how it is asked, and its prompts."""
 
+import hashlib
 import random
 from collections.abc import Mapping
 from functools import cached_property
@@ -139,6 +140,15 @@ class AgentSpec(_Data):
         if operator not in given:
             raise UserError(f"{self._at('prompts', step)}: '{step}' has no prompt for {operator}.")
         return self._template(given[operator], "prompts", step, operator)
+
+    @property
+    def digest(self) -> str:
+        """12 hex digits of the file and of the partials that it uses: the same prompts have the same."""
+        texts = [
+            self._file.read_text("utf-8"),
+            *(self._partials[name].read_text("utf-8") for name in sorted(self.check())),
+        ]
+        return hashlib.sha256("\x1e".join(texts).encode()).hexdigest()[:12]
 
     @property
     def system_template(self) -> "Template":
