@@ -148,15 +148,25 @@ def _add_bibtex(library: PaperLibrary, path: Path, online: Online | None) -> Ite
         yield Added(str(path), "not added", why=error.message)
         return
     abstracts, notes = _abstracts(entries, online)
+    new: dict[str, tuple[Paper, Sequence[Passage]]] = {}
+    for entry in entries:
+        found = abstracts.get(entry.key, entry.found)
+        if found and library.paper(found.paper.id) is None:
+            new.setdefault(found.paper.id, (found.paper, found.passages()))
+    library.add_all(new.values())  # at once: each addition alone brings the index up to date
     for entry in entries:
         what = f"{path}: {entry.key}"
-        if entry.found is None:
+        found = abstracts.get(entry.key, entry.found)
+        if found is None:
             yield Added(what, "not added", why=entry.why)
             continue
-        found = entry.found if entry.found.abstract else abstracts.get(entry.key, entry.found)
-        about = [*notes] if found.abstract else [*notes, "without abstract: only its title is searched"]
-        yield _store(library, what, found.paper, found.passages(), about)
+        paper = found.paper
+        about = tuple(notes if found.abstract else [*notes, "without abstract: only its title is searched"])
         notes = []
+        if new.pop(paper.id, None):
+            yield Added(what, "added", paper.id, paper.title, len(found.passages()), notes=about)
+        else:
+            yield _store(library, what, paper, found.passages(), about)
 
 
 def _abstracts(entries: Sequence[Entry], online: Online | None) -> tuple[dict[str, Found], list[str]]:
@@ -183,13 +193,12 @@ def _store(
     library: PaperLibrary, what: str, paper: Paper, passages: Sequence[Passage], notes: Sequence[str]
 ) -> Added:
     """Add a paper; one that is there with its abstract or title only makes room for more text."""
-    older = library.paper(paper.id)
-    if older and _is_brief(library, older) and _words(passages) > _words(library.passages(older.id)):
+    if older := library.paper(paper.id):
+        if not _is_brief(library, older) or _words(passages) <= _words(library.passages(older.id)):
+            return Added(what, "already there", older.id, older.title)
         library.remove(older.id)
         notes = [*notes, "takes the place of what was there of it"]
-    paper = paper.model_copy(update={"source": "papers"})
-    if not library.add(paper, passages):
-        return Added(what, "already there", paper.id, paper.title)
+    library.add(paper.model_copy(update={"source": "papers"}), passages)
     return Added(what, "added", paper.id, paper.title, len(passages), notes=tuple(notes))
 
 

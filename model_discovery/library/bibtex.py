@@ -4,8 +4,10 @@ import hashlib
 import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +97,17 @@ def _concatenated(value: str, enclosing: str | None, strings: Mapping[str, str])
 
 
 def _plain(text: str) -> str:
+    if not re.search(r"[\\{}~$%]|--|``|''", text):
+        return " ".join(text.split())
+    return " ".join(str(_decoder().latex_to_text(text)).split())
+
+
+@cache
+def _decoder() -> Any:
+    """Made once: it reads a table of all macros."""
     from pylatexenc.latex2text import LatexNodes2Text
 
-    plain = LatexNodes2Text(math_mode="verbatim", keep_comments=True).latex_to_text(text)
-    return " ".join(str(plain).split())
+    return LatexNodes2Text(math_mode="verbatim", keep_comments=True)
 
 
 def _name(text: str) -> str:
@@ -161,10 +170,12 @@ def write_bibtex(papers: Iterable[Paper]) -> str:
     from bibtexparser.model import Field
 
     library = bibtexparser.Library()
-    keys: set[str] = set()
+    keys: Counter[str] = Counter()
     for paper in papers:
-        key = _key(paper, keys)
-        keys.add(key)
+        key = _key(paper)
+        keys[key] += 1
+        if keys[key] > 1:
+            key = f"{key}-{keys[key]}"
         fields = [Field(name, value) for name, value in _fields(paper).items() if value]
         library.add(BibEntry("misc" if paper.arxiv or not paper.venue else "article", key, fields))
     return str(bibtexparser.write_string(library))
@@ -176,11 +187,17 @@ def _latex_name(name: str) -> str:
 
 def _latex(text: str) -> str:
     """Accents and signs as LaTeX writes them; mathematics between dollars stays."""
+    parts = re.split(r"(\$[^$]*\$)", text)
+    keep = (part.startswith("$") and len(part) > 1 for part in parts)
+    return "".join(part if kept else _encoder()(part) for part, kept in zip(parts, keep, strict=True))
+
+
+@cache
+def _encoder() -> Callable[[str], str]:
     from pylatexenc.latexencode import UnicodeToLatexEncoder
 
-    encode = UnicodeToLatexEncoder(unknown_char_policy="keep").unicode_to_latex
-    parts = re.split(r"(\$[^$]*\$)", text)
-    return "".join(part if part.startswith("$") and len(part) > 1 else encode(part) for part in parts)
+    encode: Callable[[str], str] = UnicodeToLatexEncoder(unknown_char_policy="keep").unicode_to_latex
+    return encode
 
 
 def _fields(paper: Paper) -> dict[str, str]:
@@ -195,12 +212,9 @@ def _fields(paper: Paper) -> dict[str, str]:
     }
 
 
-def _key(paper: Paper, taken: set[str]) -> str:
+def _key(paper: Paper) -> str:
     """Name of the first author, year, first word of the title: ``gu2023mamba``."""
     name = paper.authors[0].split()[-1] if paper.authors and paper.authors[0].split() else "anonymous"
     word = next((word for word in re.findall(r"\w+", paper.title) if len(word) > 3), "")
     plain = unicodedata.normalize("NFKD", f"{name}{paper.year or ''}{word}".lower())
-    key = re.sub(r"[^a-z0-9]", "", plain) or "paper"
-    while key in taken:
-        key += "x"
-    return key
+    return re.sub(r"[^a-z0-9]", "", plain) or "paper"
