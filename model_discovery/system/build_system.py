@@ -143,8 +143,8 @@ class BuildSystem:
         if name is not None and not _NAME.fullmatch(name):
             hint = "letters, digits, '_', '.' and '-', 64 at most"
             raise UserError(f"'{name}' cannot name a campaign.", hint=hint)
-        ckpt_dir = self._folders()[1]
         models.reach_servers(self.config)
+        ckpt_dir = self._folders()[1]
         with _open(self.db, create=True) as tree:
             campaign = begin_campaign(
                 tree,

@@ -164,7 +164,7 @@ def test_a_server_that_is_not_there_is_noticed_before_anything_begins(tmp_path: 
     with pytest.raises(UserError, match=r"cannot be reached \(Connection refused\)") as caught:
         system(model="openai/mine", api_base=nobody)("find")
     assert caught.value.exit_code == 1 and "secret" not in str(caught.value)
-    assert not list(tmp_path.glob("*.db"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_web_page_is_no_server_of_models() -> None:
