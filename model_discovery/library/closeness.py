@@ -4,33 +4,38 @@ The vectors keep a few hundred directions, and of a long query the index looks u
 the few passages that both have found, the whole comparison is cheap.
 """
 
-import math
-from collections import Counter
 from collections.abc import Sequence
 
-from model_discovery.library.ngrams import stems_of
+import numpy as np
+
+from model_discovery.library.ngrams import counted_stems
 from model_discovery.library.store import Store
 
 _LONGEST_QUERY = 20_000
 
 
-def closest(store: Store, query: str, candidates: Sequence[int]) -> list[int]:
-    """The candidates by the cosine of their word weights with the query's, nearest first."""
-    texts = store.texts_of(candidates)
-    stems = {id_: Counter(stems_of(text)) for id_, text in texts.items()}
-    asked = Counter(stems_of(query[:_LONGEST_QUERY]))
-    seen = sorted(set(asked).union(*stems.values()))
-    total, known = store.passages_in_all(), store.stem_frequencies(seen)
-    idf = {stem: math.log((1 + total) / (1 + known.get(stem, 0))) + 1 for stem in seen}
-    scores = {id_: _cosine(asked, counts, idf) for id_, counts in stems.items()}
-    return sorted(scores, key=lambda id_: (-scores[id_], id_))
+def closest(store: Store, query: str, candidates: Sequence[int], known: dict[int, int]) -> list[int]:
+    """The candidates by the cosine of their word weights with the query's, nearest first.
 
-
-def _cosine(asked: Counter[str], counts: Counter[str], idf: dict[str, float]) -> float:
-    """Without the query's length, which is the same for all."""
-    weights = {stem: (1 + math.log(count)) * idf[stem] for stem, count in counts.items()}
-    length = math.sqrt(sum(weight * weight for weight in weights.values()))
-    shared = sum(
-        (1 + math.log(count)) * idf[stem] * weights[stem] for stem, count in asked.items() if stem in weights
+    ``known`` keeps frequencies of stems from one query to the next; empty it when passages come or go.
+    """
+    passages = store.stems_of(candidates)
+    if not passages:
+        return []
+    asked, times_asked = counted_stems(query[:_LONGEST_QUERY])
+    owner = np.repeat(np.arange(len(passages)), [len(stems) for stems, _ in passages.values()])
+    stems, place = np.unique(
+        np.concatenate([asked, *(stems for stems, _ in passages.values())]), return_inverse=True
     )
-    return shared / length if length else 0.0
+    new = [stem for stem in stems.tolist() if stem not in known]
+    known.update(dict.fromkeys(new, 0) | store.stem_frequencies(new))
+    counts = np.array([known[stem] for stem in stems.tolist()])
+    idf = np.log((1 + store.passages_in_all()) / (1 + counts)) + 1
+    wanted = np.zeros(len(stems))
+    wanted[place[: len(asked)]] = (1 + np.log(times_asked)) * idf[place[: len(asked)]]
+    place = place[len(asked) :]
+    weights = (1 + np.log(np.concatenate([times for _, times in passages.values()]))) * idf[place]
+    lengths = np.sqrt(np.bincount(owner, weights * weights, len(passages)))
+    scores = np.bincount(owner, weights * wanted[place], len(passages)) / np.where(lengths > 0, lengths, 1)
+    ranked = sorted(zip((-scores).tolist(), passages, strict=True))
+    return [id_ for _, id_ in ranked]

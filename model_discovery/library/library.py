@@ -35,6 +35,7 @@ class PaperLibrary:
         self._embedder = embedder
         self._vectors: VectorIndex | None = None
         self._version = -1
+        self._stems: dict[int, int] = {}
         self._file_lock: Any = None
 
     @classmethod
@@ -122,7 +123,7 @@ class PaperLibrary:
             cards = None if only is None else self._card_passages()
             nearest = vectors.search(vector, depth, cards, inside=only == "cards")
             candidates = [id_ for id_, _ in fuse([nearest, words])]
-            closer = closest(self._store, query, candidates[:_LOOKED_AT])
+            closer = closest(self._store, query, candidates[:_LOOKED_AT], self._stems)
             return self._hits(self._chosen(fuse([nearest, words, closer]), k))
 
     def papers(self) -> list[Paper]:
@@ -203,7 +204,7 @@ class PaperLibrary:
         with self._store.writing():
             self._store.forget_vectors()
             self._store.add_vectors([id_ for id_, _ in rows], vectors)
-            self._store.set_fact("learned", learned)
+            self._store.set_learned(learned)
             self._store.set_fact("fitted", len(rows))
             self._store.set_fact("embedder", self._embedder.facts.model_dump_json())
             if dollars is not None:
@@ -226,6 +227,7 @@ class PaperLibrary:
         version = self._store.version
         if self._vectors is not None and version == self._version:
             return self._vectors
+        self._stems.clear()
         if self._vectors is not None and self._vectors.epoch == self._store.epoch:
             self._vectors.extend(self._store)
         else:
@@ -257,7 +259,7 @@ class PaperLibrary:
         return max(_BEHIND, _BEHIND_SHARE * self._store.passages_in_all())
 
     def _learned(self) -> None:
-        if self._embedder.learns and (learned := self._store.fact("learned")) is not None:
+        if self._embedder.learns and (learned := self._store.learned) is not None:
             self._embedder.restore(learned)
 
     def _changed(self) -> None:

@@ -2,11 +2,16 @@
 
 import re
 import unicodedata
+import zlib
+from collections import Counter
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
+Stems = np.ndarray[Any, np.dtype[np.uint32]]
+Counts = np.ndarray[Any, np.dtype[np.uint16]]
 
 _WORD = re.compile(r"[^\W_]+")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -23,9 +28,13 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def stems_of(text: str) -> list[str]:
-    """The words of a text, cut to six letters: most forms of a word are one then."""
-    return [word[:6] for word in words_of(text)]
+def counted_stems(text: str) -> tuple[Stems, Counts]:
+    """Hashes of a text's words cut to six letters (most forms of a word are one then), and how often each
+    occurs.
+    """
+    counts = Counter(word[:6] for word in words_of(text))
+    hashes = np.fromiter((_stem_hash(stem) for stem in counts), dtype=np.uint32, count=len(counts))
+    return hashes, np.fromiter(counts.values(), dtype=np.uint16, count=len(counts))
 
 
 def ngram_hashes(text: str, least: int = 3, most: int = 5) -> Hashes:
@@ -49,3 +58,8 @@ def ngram_hashes(text: str, least: int = 3, most: int = 5) -> Hashes:
             crosses |= space[offset : offset + len(rolling)]
         found.append((rolling ^ (rolling >> np.uint64(29)))[~crosses] + np.uint64(n))
     return np.concatenate(found) if found else np.zeros(0, dtype=np.uint64)
+
+
+@lru_cache(maxsize=100_000)
+def _stem_hash(stem: str) -> int:
+    return zlib.crc32(stem.encode("utf-8", "replace"))

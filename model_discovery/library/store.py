@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from model_discovery.errors import EXIT_FAILED, UserError
-from model_discovery.library.ngrams import stems_of, words_of
+from model_discovery.library.ngrams import Counts, Stems, counted_stems, words_of
 from model_discovery.library.types import Paper, Passage
 
 FORMAT = 1
@@ -23,6 +23,7 @@ _LARGEST_JOURNAL = 16 * 2**20
 
 _SCHEMA = f"""
 CREATE TABLE facts(name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
+CREATE TABLE learned(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE papers(number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, source TEXT NOT NULL,
                     title TEXT NOT NULL, data TEXT NOT NULL);
 CREATE TABLE passages(id INTEGER PRIMARY KEY AUTOINCREMENT, paper INTEGER NOT NULL REFERENCES papers(number),
@@ -32,11 +33,10 @@ CREATE INDEX passages_of_paper ON passages(paper);
 CREATE TABLE vectors(passage INTEGER PRIMARY KEY, vector BLOB NOT NULL);
 CREATE VIRTUAL TABLE words USING fts5(title, text, content='', tokenize='unicode61');
 CREATE TABLE word_counts(word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE stem_counts(word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE stems(passage INTEGER PRIMARY KEY, hashes BLOB NOT NULL, counts BLOB NOT NULL);
+CREATE TABLE stem_counts(stem INTEGER PRIMARY KEY, passages INTEGER NOT NULL);
 INSERT INTO facts VALUES ('format', {FORMAT}), ('epoch', 0), ('passages', 0);
 """
-
-_TEXTS = "SELECT passages.id, title || char(10) || text FROM passages JOIN papers ON number = paper"
 
 Matrix = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -129,6 +129,15 @@ class Store:
         self._connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     @property
+    def learned(self) -> bytes | None:
+        """What the embedder has learned; large, so in a table of its own."""
+        return self.one("SELECT data FROM learned")  # type: ignore[no-any-return]
+
+    def set_learned(self, data: bytes) -> None:
+        """Write what the embedder has learned; within `writing`."""
+        self._connection.execute("INSERT OR REPLACE INTO learned VALUES (1, ?)", (data,))
+
+    @property
     def epoch(self) -> int:
         """Counts the changes that made older vectors void."""
         return int(self.fact("epoch"))
@@ -154,24 +163,34 @@ class Store:
 
     def _index(self, passages: Sequence[tuple[int, str, str]], *, gone: bool = False) -> None:
         """Enter the words of ``(id, title, text)``, or strike them out."""
-        counts: dict[str, Counter[str]] = {"word_counts": Counter(), "stem_counts": Counter()}
+        counts: Counter[str] = Counter()
+        stem_counts: Counter[int] = Counter()
         command, value = ("words, ", "'delete', ") if gone else ("", "")
         for id_, title, text in passages:
             in_title, in_text = words_of(title), words_of(text)
-            counts["word_counts"].update({*in_title, *in_text})
-            counts["stem_counts"].update({*stems_of(title), *stems_of(text)})
+            counts.update({*in_title, *in_text})
             self._connection.execute(
                 f"INSERT INTO words({command}rowid, title, text) VALUES ({value}?, ?, ?)",
                 (id_, " ".join(in_title), " ".join(in_text)),
             )
+            hashes, times = counted_stems(f"{title}\n{text}")
+            stem_counts.update(hashes.tolist())
+            if gone:
+                self._connection.execute("DELETE FROM stems WHERE passage = ?", (id_,))
+            else:
+                row = (id_, hashes.tobytes(), times.tobytes())
+                self._connection.execute("INSERT INTO stems VALUES (?, ?, ?)", row)
         sign = -1 if gone else 1
-        for table, counted in counts.items():
-            self._connection.executemany(
-                f"INSERT INTO {table} VALUES (?, ?) "
-                "ON CONFLICT(word) DO UPDATE SET passages = passages + excluded.passages",
-                sorted((word, sign * count) for word, count in counted.items()),
-            )
+        self._count("word_counts", "word", [(word, sign * count) for word, count in sorted(counts.items())])
+        self._count("stem_counts", "stem", [(stem, sign * count) for stem, count in stem_counts.items()])
         self.set_fact("passages", self.passages_in_all() + sign * len(passages))
+
+    def _count(self, table: str, key: str, more: Sequence[tuple[str | int, int]]) -> None:
+        self._connection.executemany(
+            f"INSERT INTO {table} VALUES (?, ?) "
+            f"ON CONFLICT({key}) DO UPDATE SET passages = passages + excluded.passages",
+            more,
+        )
 
     def passages_in_all(self) -> int:
         """How many passages there are."""
@@ -181,16 +200,21 @@ class Store:
         """How many passages have a word."""
         return int(self.one("SELECT passages FROM word_counts WHERE word = ?", (word,)) or 0)
 
-    def stem_frequencies(self, stems: Sequence[str]) -> dict[str, int]:
+    def stem_frequencies(self, stems: Sequence[int]) -> dict[int, int]:
         """How many passages have each of some stems; those that none has are left out."""
+        if not stems:
+            return {}
         marks = ", ".join("?" * len(stems))
-        return dict(self.rows(f"SELECT word, passages FROM stem_counts WHERE word IN ({marks})", stems))
+        return dict(self.rows(f"SELECT stem, passages FROM stem_counts WHERE stem IN ({marks})", stems))
 
-    def texts_of(self, passages: Sequence[int]) -> dict[int, str]:
-        """The texts of some passages, with their titles, in their order."""
+    def stems_of(self, passages: Sequence[int]) -> dict[int, tuple[Stems, Counts]]:
+        """The stems of some passages, and how often each occurs in them."""
         marks = ", ".join("?" * len(passages))
-        found = dict(self.rows(f"{_TEXTS} WHERE passages.id IN ({marks})", passages))
-        return {id_: found[id_] for id_ in passages if id_ in found}
+        rows = self.rows(f"SELECT passage, hashes, counts FROM stems WHERE passage IN ({marks})", passages)
+        return {
+            id_: (np.frombuffer(hashes, dtype=np.uint32), np.frombuffer(counts, dtype=np.uint16))
+            for id_, hashes, counts in rows
+        }
 
     def add_vectors(self, passages: Sequence[int], vectors: Matrix) -> None:
         """Write the vectors of passages, rounded to 16 bits; within `writing`."""
@@ -228,7 +252,10 @@ class Store:
 
     def texts(self) -> list[tuple[int, str]]:
         """Id and text (with its title) of every passage, in order."""
-        return self.rows(f"{_TEXTS} ORDER BY passages.id")
+        return self.rows(
+            "SELECT passages.id, title || char(10) || text FROM passages JOIN papers ON number = paper "
+            "ORDER BY passages.id"
+        )
 
     def _prepare(self) -> None:
         """Make the tables; leave what is there alone."""
