@@ -12,7 +12,7 @@ from model_discovery.config import AgentsConfig, Settings, load_config
 from model_discovery.errors import EXIT_FAILED, EXIT_INTERRUPTED, UserError, unknown
 from model_discovery.strict_json import dump_json
 from model_discovery.system.folders import folder_or_error
-from model_discovery.system.models import models_in_words, settle_models
+from model_discovery.system.models import models_in_words, reach_servers, settle_models
 from model_discovery.system.progress import Display, make_console
 from model_discovery.system.verify import closing_engine
 
@@ -80,6 +80,8 @@ def bench(
     folder = folder_or_error(out or Settings().ckpt_dir / "agent-bench" / _file_name(model))
     _claim(folder, _identity(config.agents, model, seed))
     sessions = [session for flow in flows for session in _sessions(flow, n, config, seed, folder)]
+    if not all((session.folder / _OUTCOME).exists() for session in sessions):
+        reach_servers(config)
     failed = _run(sessions, workers, progress)
     return _facts(sessions, failed, model, folder, n)
 

@@ -164,6 +164,9 @@ def test_killed_it_goes_on_and_pays_no_call_twice(places: Path) -> None:
 def test_what_cannot_be_run_is_said(places: Path) -> None:
     with pytest.raises(UserError, match="Unknown flow 'unit'"):
         bench(agents={}, n=1, flows=("unit",))
+    nobody = {"model": "openai/x", "api_base": "http://127.0.0.1:9/v1"}
+    with pytest.raises(UserError, match=r"The models' server http://127\.0\.0\.1:9/v1 "):
+        bench(agents=nobody, n=1, flows=("units",), progress=False)
     with pytest.raises(UserError, match="Nothing to run"):
         bench(agents={}, n=0, flows=("units",))
     with pytest.raises(UserError, match=r"Unknown key 'agents\.planer'"):
