@@ -16,7 +16,7 @@ from scripted_server import ScriptedServer
 
 from model_discovery.llm import Ledger, read_journal
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 KEY = "sk-planted-7f3a9c51d2e84b60"
 CLOSED = "http://127.0.0.1:9"
@@ -56,7 +56,7 @@ def command(folder: Path, *words: str, key: str = "", code: int = 0) -> str:
     """Standard output and errors of a command that ends with this status."""
     done = subprocess.run(
         [sys.executable, "-m", "model_discovery", *words],
-        cwd=folder, env=environment(**({"OPENAI_API_KEY": key} if key else {})), text=True, timeout=250,
+        cwd=folder, env=environment(**({"OPENAI_API_KEY": key} if key else {})), text=True, timeout=600,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
     assert done.returncode == code, done.stdout
@@ -247,7 +247,6 @@ def test_the_key_is_nowhere(recorded: Recorded) -> None:
     assert any(recorded.environments.values())  # the key would be seen where it is
 
 
-@pytest.mark.timeout(600)
 def test_killed_at_calls_and_resumed_it_pays_nothing_twice(recorded: Recorded, tmp_path: Path) -> None:
     """The key is in ``.env`` this time."""
     kills = (1, 13, 24, 36)  # the first call, code before its veto, tries before a step back, the last draft
@@ -269,7 +268,7 @@ def test_killed_at_calls_and_resumed_it_pays_nothing_twice(recorded: Recorded, t
                     env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 )
             )  # fmt: skip
-            output = running[-1].communicate(timeout=250)[0]
+            output = running[-1].communicate(timeout=600)[0]
             words = ["discover", "--resume", "killed"]
         assert [process.returncode for process in running] == [-signal.SIGKILL] * len(kills) + [0], output
     lineage = next(line for line in recorded.output.splitlines() if line.startswith("lineage "))
