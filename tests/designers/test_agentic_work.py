@@ -27,6 +27,7 @@ from scripted_server import ScriptedServer, failure, fenced
 
 from model_discovery.config import AgentsConfig, Price
 from model_discovery.designers import DesignOutcome, DesignRequest, run_design
+from model_discovery.designers.agentic.work import _search
 from model_discovery.engine.jobs import JobContext, Resources
 from model_discovery.errors import UserError
 from model_discovery.llm import Ledger, ModelUnavailable, read_journal
@@ -133,6 +134,21 @@ def test_parts_of_a_block_stand_where_nothing_is_written_yet(campaign: Path, res
     assert all(one.ok for one in outcome.attempts) and len(outcome.attempts) == 5
     assert outcome.unit_tree is not None
     assert outcome.unit_tree.paths() == ("norm", "mixer", "mixer.inner", "ffn")
+
+
+def test_services_that_are_down_are_named_once_and_left_out(
+    campaign: Path, resources: Resources, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("S2_API_URL", "ARXIV_API_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    context = JobContext(campaign, 1, send=lambda fields: None, resources=resources)
+    search = _search(config(online=True), context)
+    hits = search("attention that is linear in time", ["linear attention", "kernels"])
+    assert hits and {hit.source for hit in hits} == {"cards"}
+    assert len({hit.paper.id for hit in hits}) == len(hits)
+    search("", ["gated recurrence"])
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2 and all("127.0.0.1:9" in line or "searched without it" in line for line in said)
 
 
 def test_a_limit_of_the_session(campaign: Path, resources: Resources) -> None:

@@ -93,19 +93,28 @@ def _check(request: DesignRequest, context: JobContext) -> Callable[[UnitTree, s
 
 
 def _search(config: AgentsConfig, context: JobContext) -> Callable[[str, list[str]], list[Hit]]:
-    """Papers from the library, opened when first asked for, and from services on the web that answer."""
+    """Papers from the library, opened when first asked for, and from services on the web that answer.
+
+    What either has to say (an index made again, a service that is down) is printed once, into the job's log.
+    """
     settings = Settings()
+    said: set[str] = set()
 
     def search(query: str, keywords: list[str]) -> list[Hit]:
         library = context.keep(
             f"library/{settings.library_dir}",
             lambda: PaperLibrary.open(settings.library_dir, embedder=settings.library_embedder),
         )
-        hits = library.search(query or " ".join(keywords), _HITS)
+        hits, notes = library.search(query or " ".join(keywords), _HITS), library.notes
         if config.online:
             online = Online.from_settings(settings)
             for keyword in keywords:
                 hits += online.search(keyword, _HITS_ONLINE)
+            notes = [*notes, *online.notes]
+        for note in notes:
+            if note not in said:
+                print(note)
+                said.add(note)
         return list({hit.paper.id: hit for hit in reversed(hits)}.values())[::-1]
 
     return search
