@@ -1,8 +1,8 @@
 """arXiv, asked on a server of this machine; and both services together."""
 
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,19 +83,23 @@ def test_entries_that_tell_of_errors_are_no_papers() -> None:
     assert read_feed(FEED.format(entries=entry).encode()) == []
 
 
-def test_requests_stand_apart_also_those_of_others(server: PaperServices, tmp_path: Path) -> None:
-    def ask(number: int) -> None:
-        Service("arXiv", Answers(tmp_path / "online.db"), interval=0.2).fetch(f"{server.url}/pdf/{number}")
-        times.append(time.monotonic())
+def test_requests_stand_apart_also_those_of_others(tmp_path: Path) -> None:
+    def take(_: int) -> float:
+        return Answers(tmp_path / "online.db").turn("arXiv", 100.0)
 
-    times: list[float] = []
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    times.sort()
-    assert times[-1] - times[0] >= 0.5
+    with ThreadPoolExecutor(4) as threads:
+        waits = sorted(threads.map(take, range(4)))
+    for wait, due in zip(waits, (0, 100, 200, 300), strict=True):
+        assert abs(wait - due) < 60
+    assert Answers(tmp_path / "online.db").turn("Semantic Scholar", 100.0) == 0
+
+
+def test_a_request_waits_for_its_turn(server: PaperServices, tmp_path: Path) -> None:
+    service = Service("arXiv", Answers(tmp_path / "online.db"), interval=0.3)
+    begun = time.monotonic()
+    service.fetch(f"{server.url}/pdf/1")
+    service.fetch(f"{server.url}/pdf/2")
+    assert time.monotonic() - begun >= 0.3
 
 
 def test_both_services_together_without_twins(online: Online, server: PaperServices) -> None:
@@ -114,14 +118,17 @@ def test_one_service_that_is_down_is_a_note(online: Online, server: PaperService
     assert len(online.notes) == 1
 
 
-def test_without_network_searching_is_quick_and_never_raises(tmp_path: Path) -> None:
+def test_without_network_searching_is_quick_and_never_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
     settings = Settings(
         library_dir=tmp_path, s2_api_url="http://127.0.0.1:9", arxiv_api_url="http://nowhere.invalid"
     )
-    begun = time.monotonic()
     online = Online.from_settings(settings)
     assert online.search("gates", 5) == []
-    assert time.monotonic() - begun < 5
+    assert sum(slept) < 0.1
     assert [note.split(" (")[0] for note in online.notes] == [
         "Semantic Scholar is not reachable", "arXiv is not reachable"
     ]  # fmt: skip

@@ -213,7 +213,7 @@ def test_a_thousand_pages_are_read_as_far_as_they_may_be(tmp_path: Path) -> None
     path = long_paper(tmp_path / "long.pdf", 1000)
     begun = time.monotonic()
     read = read_pdf(path, most_pages=200)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60
     assert read.notes[0] == "200 of 1,000 pages were read (no more than 200 are)"
     assert max(passage.page or 0 for passage in read.passages) > 150
     assert max(len(passage.text.split()) for passage in read.passages) <= MOST_WORDS
@@ -225,12 +225,12 @@ def test_reading_stops_in_time_and_keeps_what_it_has(tmp_path: Path, monkeypatch
         Path(pdf.__file__).with_name("pdf_child.py").read_text("utf-8").replace(
             "            say(page_facts(document[number], number + 1))",
             "            say(page_facts(document[number], number + 1))\n            import time\n"
-            "            time.sleep(60 if number == 4 else 0)",
+            "            time.sleep(600 if number == 4 else 0)",
         )
     )  # fmt: skip
     monkeypatch.setattr(pdf, "_PROGRAM", slow)
-    read = read_pdf(long_paper(tmp_path / "long.pdf", 20), most_seconds=3)
-    assert "5 of 20 pages were read (it took longer than 3 s)" in read.notes
+    read = read_pdf(long_paper(tmp_path / "long.pdf", 20), most_seconds=6)
+    assert "5 of 20 pages were read (it took longer than 6 s)" in read.notes
 
 
 @pytest.mark.parametrize("fault", ["import os; os.abort()", "x = [bytes(1 << 30) for _ in range(9)]"])
