@@ -18,6 +18,9 @@ def explain(failure: CallFailed, settings: ModelSettings) -> ModelUnavailable:
     address = (
         "is the base URL missing /v1?" if lacks_v1 else f"is it the address of a server for {provider}/…?"
     )
+    silent = "is the server running, and the address right?"
+    if settings.api_base is None:
+        silent = "is there a network? HTTPS_PROXY names a proxy where one is needed"
     if failure.kind == "model" and lacks_v1 and "model" not in said.lower():
         return ModelUnavailable(f"{where} has no chat completions: {said}.", hint=address)
     message, hint = {
@@ -26,7 +29,7 @@ def explain(failure: CallFailed, settings: ModelSettings) -> ModelUnavailable:
         "key": (f"{where} refuses the key: {said}", f"set {key} in the environment or .env to a valid key"),
         "quota": (f"{where} wants to be paid: {said}", "see the account at the provider"),
         "model": (f"{where} has no model '{_name(model)}': {said}", _models_hint(settings, provider)),
-        "connect": (f"{where} cannot be reached: {said}", "is the server running, and the address right?"),
+        "connect": (f"{where} cannot be reached: {said}", silent),
         "timeout": (f"{where} gave no answer within {settings.timeout:g} s: {said}", "is it overloaded?"),
         "cut": (f"{where} breaks its answers off: {said}", "is a proxy between that ends long requests?"),
         "rate": (f"{where} refuses further requests{_asked(failure)}: {said}", "wait, then resume; or limit "

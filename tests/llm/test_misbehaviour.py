@@ -299,3 +299,9 @@ def test_an_address_whose_server_knows_no_completions() -> None:
     found = CallFailed("model", "Not Found", status=404)
     error = explain(found, ModelSettings("openai/x", api_base="http://user:secret@h:8000"))
     assert str(error) == "http://h:8000 has no chat completions: Not Found. (is the base URL missing /v1?)"
+
+
+def test_no_network_is_another_thing_than_no_server() -> None:
+    error = explain(CallFailed("connect", "Name or service not known"), ModelSettings("openai/gpt-4o"))
+    assert error.message == "openai/gpt-4o cannot be reached: Name or service not known."
+    assert "network" in error.hint
