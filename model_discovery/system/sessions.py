@@ -40,7 +40,11 @@ def _ends(tree: "DesignTree", row: "CampaignRow") -> dict[int, Facts]:
 
 
 def _row(job: "JobRow", campaign: str, end: Facts | None) -> Facts:
-    story = _story_of(journal_of(campaign, job.number))
+    try:
+        story = _story_of(journal_of(campaign, job.number))
+        tries = _tries(story)
+    except UserError:  # one damaged file must not hide the others; session show says what is wrong with it
+        story, tries = None, "journal unreadable"
     cost = _cost(story, job)
     return {
         "session": job.number,
@@ -52,7 +56,7 @@ def _row(job: "JobRow", campaign: str, end: Facts | None) -> Facts:
         "tokens": cost["tokens"],
         "dollars": None if cost["dollars"] is None else round(cost["dollars"], 4),
         "seconds": None if job.seconds is None else round(job.seconds, 1),
-        "checks passed": _tries(story),
+        "checks passed": tries,
     }
 
 

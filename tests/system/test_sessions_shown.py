@@ -83,6 +83,13 @@ def test_a_journal_that_is_gone_leaves_what_the_tree_knows(campaign: Path) -> No
         sessions.session(DB, None, "0")
 
 
+def test_a_damaged_journal_hides_no_other(campaign: Path) -> None:
+    (campaign / "runs" / "first" / "design-0" / "session.jsonl").write_text("{nonsense\n")
+    rows = sessions.sessions(DB, None)
+    assert rows[0]["checks passed"] == "journal unreadable" and rows[0]["calls"] == 10
+    assert rows[1]["calls"] == 1
+
+
 def test_a_session_that_failed_is_told_to_its_end(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
     session_pages.print_session(sessions.session(DB, "first", "0"))
     page = capsys.readouterr().out
