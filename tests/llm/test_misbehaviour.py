@@ -305,3 +305,5 @@ def test_no_network_is_another_thing_than_no_server() -> None:
     error = explain(CallFailed("connect", "Name or service not known"), ModelSettings("openai/gpt-4o"))
     assert error.message == "openai/gpt-4o cannot be reached: Name or service not known."
     assert "network" in error.hint
+    error = explain(CallFailed("connect", "Connection refused"), ModelSettings("ollama_chat/llama3"))
+    assert "is the server running" in error.hint
