@@ -27,6 +27,8 @@ _NOTICE = re.compile(
     re.IGNORECASE,
 )
 _LEADERS = re.compile(r"(?:\. ?){5,}")
+_UNNAMED = ""  # what stands before the first heading: the abstract, if it is as short as one
+_LONGEST_ABSTRACT = 500  # words
 _PROSE = 7  # words a line: cells of a table have fewer
 _SENTENCE_END = re.compile(r"[.!?:;][\"”’)\]]*$")
 
@@ -84,6 +86,9 @@ class _Reading:
         index = 0
         while index < len(self._lines):
             index = self._take(index)
+        if self._sections and self._sections[0].heading == _UNNAMED:
+            words = sum(len(paragraph.text.split()) for paragraph in self._sections[0].paragraphs)
+            self._sections[0].heading = "Abstract" if words <= _LONGEST_ABSTRACT else "Text"
         found = [*self._sections, *self._captions, self._footnotes]
         return [section for section in found if section.paragraphs]
 
@@ -147,14 +152,14 @@ class _Reading:
         if not block or _is_label(block, self._body) or self._in_float(block):
             return
         if not self._sections:
-            self._sections.append(Section("Abstract"))
+            self._sections.append(Section(_UNNAMED))
         self._append(self._sections[-1], [line.text for line in block], [line.page for line in block])
 
     def _in_float(self, block: Sequence[Line]) -> bool:
         """Whether text beside a caption is part of its table or figure: in small print, or across columns."""
         words = sum(len(line.text.split()) for line in block)
         small = max(line.size for line in block) < self._body - 0.4 and words < _PROSE * len(block)
-        abstract = bool(self._sections) and self._sections[-1].heading == "Abstract"
+        abstract = bool(self._sections) and self._sections[-1].heading in ("Abstract", _UNNAMED)
         return (small or block[0].wide) and not abstract and block[0].page in self._floats
 
     def _append(self, section: Section, texts: Sequence[str], pages: Sequence[int]) -> None:

@@ -214,7 +214,8 @@ def test_a_thousand_pages_are_read_as_far_as_they_may_be(tmp_path: Path) -> None
     begun = time.monotonic()
     read = read_pdf(path, most_pages=200)
     assert time.monotonic() - begun < 60
-    assert read.notes[0] == "200 of 1,000 pages were read (no more than 200 are)"
+    assert read.notes == ["200 of 1,000 pages were read (no more than 200 are)", "no abstract was found"]
+    assert {passage.section for passage in read.passages} == {"Text"}
     assert max(passage.page or 0 for passage in read.passages) > 150
     assert max(len(passage.text.split()) for passage in read.passages) <= MOST_WORDS
 
