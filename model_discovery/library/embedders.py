@@ -164,12 +164,10 @@ class LiteLlmEmbedder(_Given):
         return float(sum(litellm.token_counter(model=self._model, text=text) for text in texts) * self._price)
 
     def _ask(self, texts: list[str]) -> list[list[float]]:
-        litellm = _litellm()
+        litellm, openai = _litellm(), importlib.import_module("openai")
         try:
             reply = litellm.embedding(model=self._model, input=texts, num_retries=3, timeout=120)
-        except litellm.exceptions.APIError as error:
-            raise self._failed(error) from None
-        except (litellm.exceptions.OpenAIError, ValueError) as error:
+        except (openai.OpenAIError, ValueError) as error:
             raise self._failed(error) from None
         return [one["embedding"] for one in sorted(reply.data, key=lambda one: one["index"])]
 
@@ -212,6 +210,7 @@ def _litellm() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     import litellm
 
+    litellm.suppress_debug_info = True
     return litellm
 
 
