@@ -166,7 +166,9 @@ class LiteLlmEmbedder(_Given):
     def _ask(self, texts: list[str]) -> list[list[float]]:
         litellm, openai = _litellm(), importlib.import_module("openai")
         try:
-            reply = litellm.embedding(model=self._model, input=texts, num_retries=3, timeout=120)
+            reply = litellm.embedding(
+                model=self._model, input=texts, num_retries=3, timeout=120, api_key=_key(self._model)
+            )
         except (openai.OpenAIError, ValueError) as error:
             raise self._failed(error) from None
         return [one["embedding"] for one in sorted(reply.data, key=lambda one: one["index"])]
@@ -208,10 +210,23 @@ def embedder_of(name: str) -> Embedder:
 
 def _litellm() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    # Or it loads .env into the environment, and so into that of every child.
+    os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
     import litellm
 
     litellm.suppress_debug_info = True
     return litellm
+
+
+def _key(model: str) -> str | None:
+    """The key of a model's provider, from the environment or ``.env``; None where there is none."""
+    from dotenv import dotenv_values
+
+    try:
+        provider = str(_litellm().get_llm_provider(model)[1])
+    except importlib.import_module("openai").OpenAIError:
+        return None
+    return {**dotenv_values(".env"), **os.environ}.get(f"{provider.upper()}_API_KEY")
 
 
 def _number(text: str, name: str) -> float:

@@ -5,8 +5,10 @@ other forms and spellings of a word, and words that occur in the same passages. 
 the index; later passages are folded in.
 """
 
+import importlib
 import io
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -119,8 +121,17 @@ def _directions(matrix: Any, dimensions: int) -> Floats:
     rank = min(dimensions, min(matrix.shape) - 1)
     if rank < 1:
         return found
-    _, values, vectors = svds(matrix, k=rank, v0=np.ones(min(matrix.shape)))
+    with _one_thread():
+        _, values, vectors = svds(matrix, k=rank, v0=np.ones(min(matrix.shape)))
     vectors = vectors[np.argsort(-values, kind="stable")]
     signs = np.sign(vectors[np.arange(rank), np.abs(vectors).argmax(axis=1)])
     found[:, :rank] = (vectors * signs[:, None]).T
     return found
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """More threads make the many small products of an SVD slower on a busy machine."""
+    try:
+        return importlib.import_module("threadpoolctl").threadpool_limits(1)  # type: ignore[no-any-return]
+    except ImportError:
+        return nullcontext()

@@ -18,7 +18,7 @@ from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.library.ngrams import Counts, Stems, counted_stems, words_of
 from model_discovery.library.types import Paper, Passage
 
-FORMAT = 1
+FORMAT = 2
 _LARGEST_JOURNAL = 16 * 2**20
 
 _SCHEMA = f"""
@@ -267,6 +267,9 @@ class Store:
                         self._connection.execute(statement)
         elif int(kind) > FORMAT:
             raise UserError(f"{self.file} was made by a newer release.", hint="upgrade model-discovery")
+        elif int(kind) < FORMAT:
+            hint = f"move {self.file.parent} away and add the papers again"
+            raise UserError(f"{self.file} was made by an earlier version and cannot be read.", hint=hint)
 
     def _has_tables(self) -> bool:
         return bool(self.one("SELECT 1 FROM sqlite_master WHERE name = 'facts'"))

@@ -1,6 +1,7 @@
 """Embedders by name: what is fitted here, and what a server or another package gives."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -129,6 +130,15 @@ def test_a_server_embeds_and_its_cost_is_counted(tmp_path: Path, monkeypatch: py
         with own_library(tmp_path, embedder="litellm:openai/local,price=1") as library:
             assert library.search("state", k=1)[0].paper.id == "retention"
         assert sum(len(texts) for texts in asked) == sent + 1  # the query alone: vectors are never paid twice
+
+
+def test_a_key_in_a_file_is_used_and_stays_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with embedding_server(monkeypatch):
+        monkeypatch.delenv("OPENAI_API_KEY")
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-planted\n", "utf-8")
+        assert embedder_of("litellm:openai/local,price=0").embed(["a state"]).tolist() == [[1, 0, 0]]
+        assert "OPENAI_API_KEY" not in os.environ
 
 
 def test_a_server_that_fails_adds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

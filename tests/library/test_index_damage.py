@@ -118,12 +118,13 @@ def test_a_database_that_is_none(tmp_path: Path) -> None:
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_database_of_a_newer_release(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number, message", [(99, "newer release"), (1, "earlier version")])
+def test_a_database_of_another_release(tmp_path: Path, number: int, message: str) -> None:
     with own_library(tmp_path):
         pass
     with sqlite3.connect(tmp_path / "library.db") as connection:
-        connection.execute("UPDATE facts SET value = 99 WHERE name = 'format'")
-    with pytest.raises(UserError, match="newer release"), own_library(tmp_path):
+        connection.execute("UPDATE facts SET value = ? WHERE name = 'format'", (number,))
+    with pytest.raises(UserError, match=message), own_library(tmp_path):
         pass
 
 
