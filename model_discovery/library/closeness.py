@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model_discovery.library.ngrams import counted_stems
+from model_discovery.library.ngrams import counted_stems, words_of
 from model_discovery.library.store import Store
 
 _LONGEST_QUERY = 20_000
@@ -22,7 +22,7 @@ def closest(store: Store, query: str, candidates: Sequence[int], known: dict[int
     passages = store.stems_of(candidates)
     if not passages:
         return []
-    asked, times_asked = counted_stems(query[:_LONGEST_QUERY])
+    asked, times_asked = counted_stems(words_of(query[:_LONGEST_QUERY]))
     owner = np.repeat(np.arange(len(passages)), [len(stems) for stems, _ in passages.values()])
     stems, place = np.unique(
         np.concatenate([asked, *(stems for stems, _ in passages.values())]), return_inverse=True

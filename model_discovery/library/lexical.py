@@ -9,7 +9,7 @@ Only = Literal["cards", "papers"]
 
 MOST_WORDS = 32
 # Places in the index that a query may visit; about a microsecond each.
-MOST_PLACES = 10_000
+MOST_PLACES = 6_000
 _LONGEST_QUERY = 20_000
 _OF_CARDS = "(SELECT passages.id FROM papers JOIN passages ON paper = number WHERE source = 'cards')"
 _WHERE = {

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 import zlib
-from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -28,13 +28,11 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def counted_stems(text: str) -> tuple[Stems, Counts]:
-    """Hashes of a text's words cut to six letters (most forms of a word are one then), and how often each
-    occurs.
-    """
-    counts = Counter(word[:6] for word in words_of(text))
-    hashes = np.fromiter((_stem_hash(stem) for stem in counts), dtype=np.uint32, count=len(counts))
-    return hashes, np.fromiter(counts.values(), dtype=np.uint16, count=len(counts))
+def counted_stems(words: Sequence[str]) -> tuple[Stems, Counts]:
+    """Hashes of words cut to six letters (most forms of a word are one then), and how often each occurs."""
+    hashes = np.fromiter(map(_stem_hash, words), dtype=np.uint32, count=len(words))
+    stems, counts = np.unique(hashes, return_counts=True)
+    return stems, counts.astype(np.uint16)
 
 
 def ngram_hashes(text: str, least: int = 3, most: int = 5) -> Hashes:
@@ -61,5 +59,5 @@ def ngram_hashes(text: str, least: int = 3, most: int = 5) -> Hashes:
 
 
 @lru_cache(maxsize=100_000)
-def _stem_hash(stem: str) -> int:
-    return zlib.crc32(stem.encode("utf-8", "replace"))
+def _stem_hash(word: str) -> int:
+    return zlib.crc32(word[:6].encode("utf-8", "replace"))

@@ -19,7 +19,9 @@ from model_discovery.library.ngrams import Counts, Stems, counted_stems, words_o
 from model_discovery.library.types import Paper, Passage
 
 FORMAT = 2
-_LARGEST_JOURNAL = 16 * 2**20
+_LARGEST_JOURNAL, _CACHE_KIB = 16 * 2**20, 64 * 2**10
+# Adding a paper changes the same thousand pages of counts as the one before: copied once for several.
+_CHECKPOINT_PAGES = 8_000
 
 _SCHEMA = f"""
 CREATE TABLE facts(name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
@@ -62,6 +64,8 @@ class Store:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.execute(f"PRAGMA journal_size_limit={_LARGEST_JOURNAL}")
+            self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+            self._connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
             self._prepare()
 
     def close(self) -> None:
@@ -173,7 +177,7 @@ class Store:
                 f"INSERT INTO words({command}rowid, title, text) VALUES ({value}?, ?, ?)",
                 (id_, " ".join(in_title), " ".join(in_text)),
             )
-            hashes, times = counted_stems(f"{title}\n{text}")
+            hashes, times = counted_stems(in_title + in_text)
             stem_counts.update(hashes.tolist())
             if gone:
                 self._connection.execute("DELETE FROM stems WHERE passage = ?", (id_,))
