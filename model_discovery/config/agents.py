@@ -39,8 +39,8 @@ class AgentsConfig(_Model):
     model
         A litellm name such as ``anthropic/claude-sonnet-4-5`` for every role, whatever its spec names.
     default_model
-        For roles whose spec names none. Settled by the keys at hand when a campaign begins, so that it goes on
-        with the same one.
+        For roles whose spec names none. Settled by the keys at hand when a campaign begins, so that it goes
+        on with the same one.
     api_base
         Of an OpenAI-compatible server (vLLM, Ollama, …).
     agent_spec
