@@ -490,6 +490,44 @@ def test_beam_keeps_alternatives_and_falls_back_on_them() -> None:
     assert (tree.unit("mixer").name, tree.unit("mixer.inner").name) == ("OpenedMixer", "Second")
 
 
+def test_an_alternative_whose_name_is_taken_by_now_is_passed_over() -> None:
+    leak, ffn = renamed(LEAK, "Leaking"), renamed(GOOD, "HalfOpenedMixer")
+    outcome, world = run(
+        {
+            "planner.plan": [
+                plan(""),
+                plan("norm", reuse={"unit": "RMSNorm"}),
+                plan("mixer"),
+                plan("ffn"),
+                plan("mixer.inner"),
+                plan("mixer"),
+                plan("mixer.inner"),
+            ],
+            "coder.write": [
+                code(BLOCK),
+                code(GATED),
+                code(ffn.replace("sequence_mixer", "channel_mixer")),
+                code(leak),
+                code(GOOD),
+            ],
+            "coder.retry": [
+                code(renamed(BLOCK, "AlsoTwoBranches").replace("return x + h", "return h + x")),
+                code(GATED_ALSO),
+                code(renamed(GOOD, "Other").replace("sequence_mixer", "channel_mixer")),
+                code(leak),
+                code(renamed(GATED, "ThirdMixer")),
+                code(renamed(GATED, "FourthMixer")),
+                code(renamed(GOOD, "Second")),
+            ],
+        },
+        request_of("scratch", agents=config(unit_tries=2, failed_rounds=2, beam=2)),
+    )
+    assert outcome.status == "valid", outcome.why
+    assert "step_back mixer.inner" in world.kinds("step_back")
+    tree = outcome.unit_tree
+    assert tree is not None and tree.unit("mixer").name == "ThirdMixer"
+
+
 def test_of_alternatives_the_one_with_fewer_warnings_then_better_judged_then_cheaper() -> None:
     def made(warnings: int, rating: float, seconds: float) -> Alternative:
         found = (Finding(check="gradients", severity="warning"),) * warnings

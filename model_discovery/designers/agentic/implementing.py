@@ -199,7 +199,7 @@ class _Building:
     def _step_back(self, path: str) -> bool:
         """A slot failed: another alternative of the unit above, or that unit anew; false to give up."""
         above = self._above(path)
-        fallback = above is not None and len(self._placed[above].alternatives) > 1
+        fallback = above is not None and self._fall_back(above)
         self._failed += not fallback
         self._round += 1
         self._history.append(f"failed at {self.why}")
@@ -207,19 +207,23 @@ class _Building:
             self.why = f"{self._failed} failed rounds; {self.why}"
             return False
         self._desk.journal.note("step_back", path=path, to=above, fallback=fallback, reason=self.why)
-        if above is not None and fallback:
-            self._fall_back(above)
-        elif above is not None:
+        if above is not None and not fallback:
             self._reopen(above, f"taken back because of {self.why}", None)
         return True
 
-    def _fall_back(self, path: str) -> None:
-        """Put the next alternative in the place of the one that led nowhere."""
-        self._forget_below(path)
-        held = self._placed[path].alternatives
-        del held[0]
-        part = held[0].tree.subtree(path)
-        self.tree = planted(self._emptied(path), path, part)
+    def _fall_back(self, path: str) -> bool:
+        """Put the next alternative in the place of the one that led nowhere; false where none fits any more."""
+        held, emptied = self._placed[path].alternatives, self._emptied(path)
+        for number, other in enumerate(held[1:], 1):
+            try:
+                tree = planted(emptied, path, other.tree.subtree(path))
+            except UserError:  # written since: a unit of its name, or one that reads what it does not write
+                continue
+            self.tree = tree
+            del held[:number]
+            self._forget_below(path)
+            return True
+        return False
 
     def _above(self, path: str) -> str | None:
         """The nearest slot above ``path`` that this session filled."""
