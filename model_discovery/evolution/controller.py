@@ -51,8 +51,9 @@ class WorkFunctions:
 class CampaignEvent:
     """Something happened, for a terminal to show.
 
-    ``kind`` is ``started``, ``resumed``, ``submitted``, ``progress``, ``designed``, ``fruitless``,
-    ``verified``, ``lost``, ``stopping``, ``stopped`` or ``finished``; ``data`` is JSON.
+    ``kind`` is ``started``, ``resumed``, ``taken_up`` (a job, again), ``submitted``, ``progress``,
+    ``designed``, ``fruitless``, ``verified``, ``lost``, ``stopping``, ``stopped`` or ``finished``; ``data``
+    is JSON.
     """
 
     kind: str
@@ -356,6 +357,8 @@ class Controller:
         for pending in self._pending:
             if not pending.finished:
                 self._hand_over(pending)
+                chosen = resume.chosen_of(self.state, pending.step)
+                self._tell("taken_up", {"job": pending.number, **chosen})
 
     def _close(self) -> Ending:
         """Say how it ended, in the tree and to the caller."""

@@ -55,7 +55,9 @@ def make_leaderboard(state: CampaignState) -> Leaderboard:
         if (seeds >= state.seeds_needed(scale)).any():
             enough = made[seeds >= state.seeds_needed(scale)]
             return _with_best(state, board, rows, scale, enough, int((seeds > 0).sum()))
-    status = f"No design was compared with the baselines ({len(made)} were made)."
+    status = (
+        f"No design was compared with the baselines ({len(made)} {'was' if len(made) == 1 else 'were'} made)."
+    )
     return Leaderboard(rows, None, None, False, 0, len(made), None, status)
 
 

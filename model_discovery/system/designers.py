@@ -55,7 +55,13 @@ def spent_in_words(results: "Sequence[DesignerResult]") -> str:
     money = f", ${sum(known):,.2f}" if known else ", price unknown"
     sessions = sum(result.sessions for result in asked)
     calls = sum(result.calls for result in asked)
-    return f"language models: {sessions} sessions, {calls:,} calls, {tokens:,} tokens{money}"
+    return (
+        f"language models: {_count(sessions, 'session')}, {_count(calls, 'call')}, {tokens:,} tokens{money}"
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _record(result: "DesignerResult") -> dict[str, Any]:

@@ -85,11 +85,13 @@ class Narrator:
         self._line(f"resumed after {data['jobs']} jobs, {data['unfinished']} of them taken up again")
 
     def _submitted(self, data: dict[str, Any]) -> None:
-        if data["kind"] == "verify":
+        if "design" in data:
             label = f"{data['scale']} {data['design']} seed {data['seed']}"
         else:
             label = f"{data['designer']} design by {data['operator']}"
         self._labels[data["job"]] = f"{label} (#{data['job']})"
+
+    _taken_up = _submitted
 
     def _progress(self, data: dict[str, Any]) -> None:
         label = self._labels.get(data["job"], f"job #{data['job']}")
@@ -135,9 +137,9 @@ class Narrator:
         tokens = spending.get("input_tokens", 0) + spending.get("output_tokens", 0)
         dollars = spending.get("dollars")
         if dollars is None:
-            return f"  [dim]({spending['calls']} calls, {tokens:,} tokens)[/dim]"
+            return f"  [dim]({_calls(spending['calls'])}, {tokens:,} tokens)[/dim]"
         self._dollars += dollars
-        return f"  [dim]({spending['calls']} calls, ${dollars:.2f}; ${self._dollars:.2f} so far)[/dim]"
+        return f"  [dim]({_calls(spending['calls'])}, ${dollars:.2f}; ${self._dollars:.2f} so far)[/dim]"
 
     def _verified(self, data: dict[str, Any]) -> None:
         self._done(data)
@@ -168,7 +170,7 @@ def _stage(data: dict[str, Any]) -> str:
     if data.get("title"):
         words.append(f"'{data['title']}'")
     if data.get("unit") is not None:
-        words.append(str(data["unit"]) or "the whole block")
+        words.append(str(data["unit"]) or "the block")
     parts = [" ".join(words)]
     if data.get("attempt"):
         of = f" of {data['of']}" if data.get("of") else ""
@@ -176,5 +178,9 @@ def _stage(data: dict[str, Any]) -> str:
     if data.get("dollars") is not None:
         parts.append(f"${data['dollars']:.2f}")
     elif data.get("calls"):
-        parts.append(f"{data['calls']} calls")
+        parts.append(_calls(data["calls"]))
     return ", ".join(parts)
+
+
+def _calls(number: int) -> str:
+    return f"{number:,} call{'' if number == 1 else 's'}"

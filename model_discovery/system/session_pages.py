@@ -1,5 +1,6 @@
 """A design session as a page for a terminal: who said what, at which cost, what passed, what changed."""
 
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,6 @@ def _print_head(console: "Console", facts: Facts) -> None:
 
 
 def _print_moment(console: "Console", moment: Facts) -> None:
-    from rich.padding import Padding
     from rich.text import Text
 
     who = moment["role"] or ("" if moment["kind"] in _VERDICTS else moment["kind"])
@@ -75,9 +75,14 @@ def _print_moment(console: "Console", moment: Facts) -> None:
     if moment["cost"] and moment["cost"]["requests"]:
         line.append(f"  {cost_in_words(moment['cost'])}", style="dim")
     console.print(line, soft_wrap=True)
-    body = [Text(detail, style="dim") for detail in moment["details"]]
-    for part in (*body, *_diff(moment), *_prompts(moment)):
-        console.print(Padding(part, (0, 0, 0, _WIDTH + 3), expand=False))
+    indent = " " * (_WIDTH + 3)
+    for detail in moment["details"]:
+        for line in detail.splitlines():
+            wrapped = textwrap.fill(line, console.width, initial_indent=indent, subsequent_indent=indent)
+            console.print(Text(wrapped, style="dim"), soft_wrap=True)
+    for part in (*_diff(moment), *_prompts(moment)):  # code and prompts: their lines stay as they are
+        for piece in part.split("\n", allow_blank=True):
+            console.print(Text(indent if piece.plain else "") + piece, soft_wrap=True)
 
 
 def _diff(moment: Facts) -> "Iterator[Text]":

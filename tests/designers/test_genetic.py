@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model_discovery.blocks import Node, UnitTree, parse_unit
 from model_discovery.blocks.seed_designs import seed_designs, seed_units
 from model_discovery.designers.genetic import MUTATIONS, propose
 from model_discovery.designers.growth import MAX_NODES, leaf, library_of, neighbours, tunable
@@ -16,6 +17,19 @@ from model_discovery.designers.requests import DesignRequest, NothingNew, Parent
 from model_discovery.errors import UserError
 
 SEEDS = seed_designs()
+ECHO = '''"""All of it in one file."""
+
+from model_discovery.blocks import GAU
+
+
+class WholeEcho(GAU):
+    """y = 2 x."""
+
+    role = "block"
+
+    def forward(self, x, z):
+        return x + x
+'''
 PARENTS = {"scratch": 0, "mutation": 1, "crossover": 2}
 
 
@@ -140,6 +154,12 @@ def test_names() -> None:
     assert name.endswith(tree.structure_hash[:4]) and name.startswith("rglru_window_attention_")
     longer = design_name(tree, {name})
     assert longer.endswith(tree.structure_hash[:5])
+
+
+def test_a_block_of_one_unit_is_named_once() -> None:
+    unit = parse_unit(ECHO)
+    tree = UnitTree(root=Node(unit=unit.id), units={unit.id: unit})
+    assert design_name(tree) == f"whole_echo_{tree.structure_hash[:4]}"
 
 
 def test_no_torch_is_loaded() -> None:

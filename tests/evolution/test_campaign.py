@@ -134,6 +134,12 @@ def test_stopping_at_once_leaves_work_for_the_next_sitting(reference: Sitting, t
         assert {job.state for job in tree.jobs(row.id)} >= {"queued", "applied"}
         second = sit(tree, tmp_path)
         assert second.of_kind("resumed")[0]["unfinished"] == first.ending.waiting
+        asked = {told["job"]: told for told in first.of_kind("submitted")}
+        again = second.of_kind("taken_up")
+        assert len(again) == first.ending.waiting
+        for told in again:  # what a person reads of it is what was said when it was submitted
+            named = {"design", "scale", "seed", "operator", "designer"} & told.keys()
+            assert named and {asked[told["job"]][key] == told[key] for key in named} == {True}
         assert second.ending.lineage_hash == reference.ending.lineage_hash
 
 

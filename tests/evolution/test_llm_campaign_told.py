@@ -82,26 +82,27 @@ def test_each_session_says_what_it_cost(told: tuple[DiscoveryResult, list[str]])
     assert any("may be taken up again" in line for line in lines)
 
 
-def test_progress_of_a_session_is_told_by_stages() -> None:
+@pytest.mark.parametrize("kind", ["submitted", "taken_up"])
+def test_progress_of_a_session_is_told_by_stages(kind: str) -> None:
     page = Page()
     narrator = Narrator(page, NAME, "")
-    submitted = {"job": 3, "kind": "design", "designer": "agentic", "operator": "mutation", "reason": ""}
-    narrator.event(CampaignEvent("submitted", submitted))
+    job = {"job": 3, "designer": "agentic", "operator": "mutation"}
+    narrator.event(CampaignEvent(kind, job))
     steps = (
         {"stage": "review", "title": "A [bold] idea", "dollars": 0.031},
         {"stage": "code", "unit": "mixer.gate", "attempt": 1, "of": 7, "dollars": 0.05},
         {"stage": "code", "unit": "mixer.gate", "attempt": 2, "of": 7, "dollars": 0.07},
         {"stage": "check", "unit": "mixer.gate", "dollars": 0.07},
-        {"stage": "judge", "unit": "", "calls": 9, "dollars": None},
+        {"stage": "judge", "unit": "", "calls": 1, "dollars": None},
     )
     for fields in steps:
         narrator.event(CampaignEvent("progress", {"job": 3, **fields}))
-    shown = [line.partition("(#3) ")[2] for line in page.lines]
+    shown = [line.partition("agentic design by mutation (#3) ")[2] for line in page.lines]
     assert shown == [
         "reviews 'A \\[bold] idea', $0.03",
         "writes mixer.gate, try 1 of 7, $0.05",
         "writes mixer.gate, try 2 of 7, $0.07",
-        "judges the whole block, 9 calls",
+        "judges the block, 1 call",
     ]
 
 

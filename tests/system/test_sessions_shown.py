@@ -134,6 +134,20 @@ def test_everything_that_was_said_is_in_the_full_page(
     assert "--- user" in page and "Find [red]one[/red]." in page and "--- answer" in page
 
 
+def test_the_full_page_keeps_lines_as_they_were_written(
+    campaign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = sessions.session(DB, "first", "0", full=True)
+    said = next(moment for moment in facts["moments"] if moment["role"] == "coder")
+    lines = ["short", "", f"    x = {'far + ' * 60}right", "end"]
+    said["messages"], said["diff"] = [{"role": "user", "content": "\n".join(lines)}], f"+{lines[2]}"
+    session_pages.print_session(facts)
+    shown = capsys.readouterr().out.splitlines()
+    start = shown.index(f"{'':13}short")
+    assert shown[start : start + 4] == [f"{'':13}{line}" if line else "" for line in lines]
+    assert f"{'':13}+{lines[2]}" in shown
+
+
 def test_a_session_that_was_killed_is_told_as_far_as_it_went(
     campaign: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
