@@ -5,6 +5,7 @@ killed and resumed tells its designers the same. Numbers are rounded and texts c
 grow with the campaign.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -42,6 +43,7 @@ class _Words:
     claim: str
     units: tuple[str, ...]
     places: frozenset[Unit]
+    names: dict[str, str]
 
 
 class KnowledgeMaker:
@@ -71,13 +73,14 @@ class KnowledgeMaker:
                 proposal = self._tree.proposal(design.id)
             except UnknownRow:  # a design need not have one
                 proposal = {}
-            places = [(unit.name, tree.slot_role(path)) for path, _, unit in tree.walk()]
+            places = [(unit, tree.slot_role(path)) for path, _, unit in tree.walk()]
             self._words[design.id] = _Words(
                 title=_cut(str(proposal.get("title") or ""), CLAIM),
                 summary=_cut(str(proposal.get("summary") or ""), SUMMARY),
                 claim=_cut(str(proposal.get("expected_effect") or proposal.get("title") or ""), CLAIM),
-                units=tuple(dict.fromkeys(name for name, role in places if role != "norm")),
-                places=frozenset(places),
+                units=tuple(dict.fromkeys(unit.name for unit, role in places if role != "norm")),
+                places=frozenset((unit.id, role) for unit, role in places),
+                names={unit.id: unit.name for unit, _ in places},
             )
         return self._words[design.id]
 
@@ -100,15 +103,20 @@ class KnowledgeMaker:
         if len(ran) <= LEAST_DESIGNS:
             return []
         noise = board.variances.seed_noise[scale] / evidence.count[ran, scale]
-        units = [self._read(board.state.designs[index]).places for index in ran]
+        words = [self._read(board.state.designs[index]) for index in ran]
+        units = [each.places for each in words]
         effects = unit_effects([*map(float, evidence.mean[ran, scale])], [*map(float, noise)], units)
+        names = {unit_id: name for each in words for unit_id, name in each.names.items()}
+        bearers = Counter(names.values())  # two sessions may give different units one name
         surest = sorted(effects, key=lambda effect: -abs(effect.value) / effect.stderr)[:STATISTICS]
         return [
             UnitStatistic(
-                unit=effect.unit[0], role=effect.unit[1], effect=round(effect.value, 4),
-                stderr=round(effect.stderr, 4), designs=effect.designs, scale=board.state.scales[scale],
+                unit=names[unit_id] if bearers[names[unit_id]] == 1 else unit_id, role=role,
+                effect=round(effect.value, 4), stderr=round(effect.stderr, 4), designs=effect.designs,
+                scale=board.state.scales[scale],
             )
             for effect in surest
+            for unit_id, role in [effect.unit]
         ]  # fmt: skip
 
     def _ideas(self, board: Scoreboard) -> Iterator[Idea]:

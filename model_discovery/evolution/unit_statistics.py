@@ -18,7 +18,7 @@ import numpy as np
 
 from model_discovery.evolution.evidence import Floats
 
-Unit = tuple[str, str]  # class name, role of the slot it stands in
+Unit = tuple[str, str]  # its id, role of the slot it stands in
 
 LEAST_DESIGNS = 2
 _SHARES = (0.05, 0.2, 0.4, 0.6, 0.8, 0.95)  # of the spread that is the units'

@@ -212,7 +212,7 @@ class _Building:
         return True
 
     def _fall_back(self, path: str) -> bool:
-        """Put the next alternative in the place of the one that led nowhere; false where none fits any more."""
+        """Put the next alternative in the place of the one that led nowhere; false where none fits."""
         held, emptied = self._placed[path].alternatives, self._emptied(path)
         for number, other in enumerate(held[1:], 1):
             try:
