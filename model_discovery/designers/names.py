@@ -26,9 +26,8 @@ def design_name(tree: UnitTree, taken: Collection[str] = ()) -> str:
     wiring = [] if units[0].name in _PLAIN_BLOCKS else [snake_case(units[0].name.removesuffix("Block"))]
     mixers = [unit.name for unit in units if unit.role == "sequence_mixer" and not unit.slots]
     locals_ = [unit.name for unit in units if unit.role == "local_mixer"]
-    words = list(dict.fromkeys(map(snake_case, mixers or locals_)))[:_WORDS]
-    wiring = wiring or ([] if words else [snake_case(units[0].name)])
-    stem = "_".join([*wiring[: 1 if len(words) < _WORDS else 0], *words])
+    words = list(dict.fromkeys(snake_case(name) for name in mixers or locals_ or [units[0].name]))[:_WORDS]
+    stem = "_".join(dict.fromkeys([*wiring[: 1 if len(words) < _WORDS else 0], *words]))
     digits = _DIGITS
     while f"{stem}_{tree.structure_hash[:digits]}" in taken and digits < len(tree.structure_hash):
         digits += 1
