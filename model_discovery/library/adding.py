@@ -198,7 +198,8 @@ def _store(
             return Added(what, "already there", older.id, older.title)
         library.remove(older.id)
         notes = [*notes, "takes the place of what was there of it"]
-    library.add(paper.model_copy(update={"source": "papers"}), passages)
+    if not library.add(paper.model_copy(update={"source": "papers"}), passages):
+        return Added(what, "already there", paper.id, paper.title)  # another process was quicker
     return Added(what, "added", paper.id, paper.title, len(passages), notes=tuple(notes))
 
 

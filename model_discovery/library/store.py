@@ -18,7 +18,7 @@ from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.library.ngrams import Counts, Stems, counted_stems, words_of
 from model_discovery.library.types import Paper, Passage
 
-FORMAT = 2
+FORMAT = 3
 _LARGEST_JOURNAL, _CACHE_KIB = 16 * 2**20, 64 * 2**10
 # Adding a paper changes the same thousand pages of counts as the one before: copied once for several.
 _CHECKPOINT_PAGES = 8_000
@@ -162,16 +162,17 @@ class Store:
             for one in passages
         ]
         ids = [int(row.lastrowid or 0) for row in rows]
-        self._index([(id_, paper.title, one.text) for id_, one in zip(ids, passages, strict=True)])
+        names = _names(paper)
+        self._index([(id_, names, one.text) for id_, one in zip(ids, passages, strict=True)])
         return ids
 
     def _index(self, passages: Sequence[tuple[int, str, str]], *, gone: bool = False) -> None:
-        """Enter the words of ``(id, title, text)``, or strike them out."""
+        """Enter the words of ``(id, names, text)``, or strike them out."""
         counts: Counter[str] = Counter()
         stem_counts: Counter[int] = Counter()
         command, value = ("words, ", "'delete', ") if gone else ("", "")
-        for id_, title, text in passages:
-            in_title, in_text = words_of(title), words_of(text)
+        for id_, names, text in passages:
+            in_title, in_text = words_of(names), words_of(text)
             counts.update({*in_title, *in_text})
             self._connection.execute(
                 f"INSERT INTO words({command}rowid, title, text) VALUES ({value}?, ?, ?)",
@@ -228,10 +229,9 @@ class Store:
     def remove(self, number: int) -> None:
         """Take a paper out; within `writing`."""
         execute = self._connection.execute
-        gone = self.rows(
-            "SELECT passages.id, title, text FROM passages JOIN papers ON number = paper WHERE paper = ?",
-            (number,),
-        )
+        names = _names(paper_of(self.one("SELECT data FROM papers WHERE number = ?", (number,))))
+        rows = self.rows("SELECT id, text FROM passages WHERE paper = ?", (number,))
+        gone = [(id_, names, text) for id_, text in rows]
         self._index(gone, gone=True)
         self._connection.executemany("DELETE FROM vectors WHERE passage = ?", [(id_,) for id_, _, _ in gone])
         execute("DELETE FROM passages WHERE paper = ?", (number,))
@@ -277,6 +277,11 @@ class Store:
 
     def _has_tables(self) -> bool:
         return bool(self.one("SELECT 1 FROM sqlite_master WHERE name = 'facts'"))
+
+
+def _names(paper: Paper) -> str:
+    """What a paper is called by: its title, and the id of a card (``gla``), which is how people name it."""
+    return f"{paper.title} {paper.id.replace('_', ' ')}" if paper.source == "cards" else paper.title
 
 
 def paper_of(data: str) -> Paper:
