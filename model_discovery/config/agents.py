@@ -2,7 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
 
 Flow = Literal["units", "direct"]
 LLM_DESIGNERS = ("agentic",)
@@ -65,7 +73,7 @@ class AgentsConfig(_Model):
         From which rating a proposal passes its review and a unit its judge; from which similarity to an
         earlier proposal a new one is a duplicate.
     per_call, per_session, per_campaign
-        What may be spent.
+        What may be spent; of one call dollars and tokens only.
     replay
         Folder of a recorded campaign whose sessions are replayed instead of asking a model.
     """
@@ -95,3 +103,11 @@ class AgentsConfig(_Model):
     per_session: SpendingLimits = SpendingLimits(calls=120)
     per_campaign: SpendingLimits = SpendingLimits()
     replay: str | None = None
+
+    @field_validator("per_call")
+    @classmethod
+    def _of_one_call(cls, limits: SpendingLimits) -> SpendingLimits:
+        """A bound that could hold nothing back would be taken for one that does."""
+        if limits.calls is not None or limits.minutes is not None:
+            raise ValueError("a call is limited in dollars and tokens; calls and minutes are per_session's")
+        return limits

@@ -37,6 +37,8 @@ def test_fields_that_are_none_leave_the_preset() -> None:
         (["budget.runs.0.1M=0"], ["budget.runs.0.1M", "greater than 0"]),
         (["budget.designs"], ["path=value"]),
         (["sandbox=none"], ["sandbox", "plain"]),
+        (["agents.per_call.minutes=5"], ["agents.per_call", "per_session"]),
+        (["agents.per_call.calls=1"], ["agents.per_call", "per_session"]),
     ],
 )
 def test_mistakes_name_the_path_and_the_remedy(overrides: list[str], words: list[str]) -> None:
