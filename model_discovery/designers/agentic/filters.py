@@ -164,7 +164,8 @@ def hit(found: Hit) -> str:
     text = found.passage if len(found.passage) <= _PASSAGE else f"{found.passage[:_PASSAGE]} …"
     units = f"\n  implemented by {', '.join(paper.implemented_by)}" if paper.implemented_by else ""
     where = f"({authors}{paper.year or 'no year'}), {found.section}{page}"
-    return f"- [{ids}] {paper.title} {where}{units}\n{textwrap.indent(text.strip(), '  > ')}"
+    head = " ".join(f"- [{ids}] {paper.title} {where}".split())  # a title of two lines would leave the quote
+    return f"{head}{units}\n{textwrap.indent(text.strip(), '  > ', lambda line: True)}"
 
 
 _FILTERS = (
