@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from model_discovery.config import AgentsConfig, CampaignConfig, Price, SpendingLimits
 from model_discovery.config.agents import LLM_DESIGNERS
@@ -105,6 +105,8 @@ def check_models(config: CampaignConfig) -> None:
     from model_discovery.llm.models import missing, price_of, require_price
 
     keys = Keys()
+    for address in (agents.api_base, *(spec.api_base for spec in _used(specs, agents))):
+        _refuse_password(address)
     if agents.api_base is not None and not agents.api_base.startswith(("http://", "https://")):
         raise UserError(
             f"The address of the model's server, '{agents.api_base}', is no URL.",
@@ -121,8 +123,13 @@ def check_models(config: CampaignConfig) -> None:
             require_price(settings, price_of(settings.model, agents.price, settings.api_base), limits)
 
 
-def reach_servers(config: CampaignConfig) -> None:
+def reach_servers(config: CampaignConfig, *, begun: bool = False) -> None:
     """Refuse a campaign for which a server of its models is not there; nothing is asked of a model.
+
+    Parameters
+    ----------
+    begun
+        Whether it goes on: its configuration is kept then.
 
     Raises
     ------
@@ -136,8 +143,10 @@ def reach_servers(config: CampaignConfig) -> None:
     for address in dict.fromkeys(each.api_base for each in settings):
         if address is not None and (problem := _trouble(address)):
             raise UserError(
-                f"The models' server {_without_password(address)} {problem}.",
-                hint="start it, or mend its address (--api-base); nothing was begun",
+                f"The models' server {address} {problem}.",
+                hint="start it, then resume again; nothing is lost"
+                if begun
+                else "start it, or mend its address (--api-base); nothing was begun",
                 exit_code=EXIT_FAILED,
             )
 
@@ -156,7 +165,7 @@ def _trouble(address: str) -> str:
         except OSError as error:
             return f"cannot be reached ({error.strerror or error})"
     try:
-        with urlopen(f"{_without_password(address).rstrip('/')}/models", timeout=_REACH_SECONDS) as answer:
+        with urlopen(f"{address.rstrip('/')}/models", timeout=_REACH_SECONDS) as answer:
             if answer.headers.get_content_type() == "text/html":
                 return "answers with a web page: its address often ends in /v1"
     except HTTPError:
@@ -166,9 +175,15 @@ def _trouble(address: str) -> str:
     return ""
 
 
-def _without_password(address: str) -> str:
-    parts = urlsplit(address)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+def _refuse_password(address: str | None) -> None:
+    """An address is kept with the campaign, in its journals and its story: no place for a secret."""
+    parts = urlsplit(address if address and "//" in address else f"//{address or ''}")
+    if "@" in parts.netloc:
+        host = parts.netloc.rpartition("@")[2]
+        raise UserError(
+            f"The address of the models' server at {host} has a user or a password in it.",
+            hint="set a key in the environment or .env, such as OPENAI_API_KEY: addresses are written down",
+        )
 
 
 def models_in_words(config: CampaignConfig) -> str:
