@@ -140,4 +140,6 @@ def bad_data(what: str, error: ValidationError, known: Any) -> UserError:
     near = (
         nearest(str(first["loc"][-1]), known) if first["loc"] and first["type"] == "extra_forbidden" else ""
     )
-    return UserError(f"Not a {what}: '{key}': {first['msg']}.{near}")
+    outermost = first["type"] == "extra_forbidden" and len(first["loc"]) == 1
+    hint = "" if near or not outermost else f"known: {', '.join(known)}"
+    return UserError(f"Not a {what}: '{key}': {first['msg']}.{near}", hint=hint)

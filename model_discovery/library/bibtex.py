@@ -201,11 +201,14 @@ def _encoder() -> Callable[[str], str]:
 
 
 def _fields(paper: Paper) -> dict[str, str]:
+    # A card's year is that of the first version, and its venue took it later.
+    later = paper.venue if paper.source == "cards" and paper.arxiv else ""
     return {
         "title": _latex(paper.title),
         "author": " and ".join(map(_latex_name, paper.authors)),
         "year": str(paper.year or ""),
-        "journal": _latex(paper.venue),
+        "journal": "" if later else _latex(paper.venue),
+        "note": f"First version; then {_latex(later)}" if later not in ("", "arXiv") else "",
         "doi": paper.doi,
         "eprint": paper.arxiv,
         "archiveprefix": "arXiv" if paper.arxiv else "",

@@ -175,7 +175,8 @@ class LiteLlmEmbedder(_Given):
 
     def _failed(self, error: Exception) -> UserError:
         kind = type(error).__name__
-        hint = "check its key and address; nothing was added"
+        missing = not _key(self._model)
+        hint = f"{'no key is set for it: ' if missing else ''}check its key and address; nothing was changed"
         return UserError(
             f"The embedder '{self.facts.name}' failed: {kind}.", hint=hint, exit_code=EXIT_FAILED
         )

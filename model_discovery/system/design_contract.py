@@ -22,9 +22,9 @@ _TEXT = """
 # How a design is given back
 
 `check_tree` and `submit` take a `design`: the tree as `block` (units by class name, values that differ from
-the defaults, slots), the sources of its new units in `units`, and the words of its proposal. A name is looked
-up among `units`, the parents' units and the library, in this order. Change the `block` that `design` gave
-you, or write one:
+the defaults, slots), the sources of its new units in `units` (a list of texts, one a unit), and the words of
+its proposal. A name is looked up among `units`, the parents' units and the library, in this order. Change the
+`block` that `design` gave you, or write one:
 
 ```json
 {{ example }}

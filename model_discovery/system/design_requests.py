@@ -66,7 +66,13 @@ def _of_campaign(tree: "DesignTree", row: "CampaignRow", parents: Sequence[str],
         "instruction": row.instruction,
         **_asked(step.operator, reason),
         "parents": [_parent(parent.name, parent.unit_tree) for parent in request.parents],
-        "limits": {"scales": list(config.scales), "designs_left": state.budgets.designs.left},
+        "limits": {
+            "scales": list(config.scales),
+            "designs_left": state.budgets.designs.left,
+            "runs_left": {
+                scale: account.left for scale, account in zip(config.scales, state.budgets.runs, strict=True)
+            },
+        },
         "knowledge": knowledge.model_dump(mode="json", exclude_defaults=True),
     }
 

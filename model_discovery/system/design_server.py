@@ -77,7 +77,8 @@ class DesignServer:
         The campaign chooses operator and parents as it does for its own designers; the answer stays the same
         until something is submitted or measured. `parents` asks for a child of designs of your choice (one
         name: mutation, two: crossover), `skip` passes over so many requests. Results are held-out loss in
-        nats per token with its standard error; gains are in standard errors.
+        nats per token with its standard error; gains are in standard errors. `limits` says what the campaign
+        may still make and train: where `runs_left` is 0 at the first scale, a design is kept, not trained.
         """
         return design_requests.next_request(self._db, self._campaign, parents, skip)
 

@@ -7,11 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_discovery.errors import EXIT_FAILED, UserError, unknown
+from model_discovery.errors import EXIT_FAILED, UserError, nearest, unknown
 from model_discovery.system.progress import make_console, program
 from model_discovery.system.views import Facts
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from model_discovery.library import Paper, PaperLibrary, Source
     from model_discovery.library.adding import Added
 
@@ -97,19 +99,20 @@ def search(query: str, k: int, sources: Sequence[str] = (), *, online: bool = Fa
 
 
 def print_hits(facts: Facts) -> None:
-    """Title, where it stands, the passage; notes last."""
+    """Title, id and where it stands, the passage; what to do with an id, and notes, last."""
     console = make_console()
     for hit in facts["hits"]:
         paper = hit["paper"]
         console.print(f"[bold]{_escape(paper['title'])}[/bold]", soft_wrap=True)
         place = [hit["section"], f"page {hit['page']}" if hit["page"] else ""]
-        about = [_authors(paper), str(paper["year"] or ""), hit["source"], ", ".join(filter(None, place))]
-        console.print(f"  {' · '.join(filter(None, about))}", markup=False, soft_wrap=True)
-        console.print(f"  {_brief(hit['passage'])}", markup=False, soft_wrap=True)
-        do = "show" if hit["source"] in _SOURCES else "add"
-        console.print(f"  {program()} library {do} {paper['id']}", markup=False, soft_wrap=True, style="dim")
+        about = [paper["id"], _authors(paper), str(paper["year"] or ""), hit["source"], *place]
+        _say(console, " · ".join(filter(None, about)), 2, style="dim")
+        _say(console, _brief(hit["passage"]), 2)
     if not facts["hits"]:
         console.print("nothing found", markup=False)
+    for do, why in (("show", "to read one"), ("add", "to keep one of the others")):
+        if any((hit["source"] in _SOURCES) == (do == "show") for hit in facts["hits"]):
+            _say(console, f"{why}: {program()} library {do} ID")
     for note in facts["notes"]:
         console.print(note, markup=False, soft_wrap=True)
 
@@ -141,7 +144,11 @@ def _named(name: str, papers: "Sequence[Paper]") -> "Paper":
                 return paper
     begins = [paper for paper in papers if len(name) >= 12 and paper.id.startswith(name)]
     if len(begins) != 1:
-        raise unknown("paper", name, [paper.id for paper in papers])
+        near = nearest(name, [paper.id for paper in papers])
+        raise UserError(
+            f"Unknown paper '{name}'.{near}",
+            hint="search finds papers by what is in them, and says their ids",
+        )
     return begins[0]
 
 
@@ -166,7 +173,8 @@ def print_paper(facts: Facts) -> None:
     rows = {
         "id": paper["id"],
         "authors": ", ".join(paper["authors"]),
-        "published": " ".join(filter(None, (paper["venue"], str(paper["year"] or "")))),
+        "first version" if paper["source"] == "cards" else "year": str(paper["year"] or ""),
+        "venue": paper["venue"],
         "links": " ".join(facts["links"]),
         "tags": ", ".join(paper["tags"]),
         "builds on": ", ".join(paper["builds_on"]),
@@ -175,14 +183,14 @@ def print_paper(facts: Facts) -> None:
     }
     for name, value in rows.items():
         if value:
-            console.print(f"  {name}: {value}", markup=False, soft_wrap=True)
+            _say(console, f"{name}: {value}", 2)
     section = None
     for passage in facts["passages"]:
         if passage["section"] != section:
             section = passage["section"]
             page = f" (page {passage['page']})" if passage["page"] else ""
             console.print(f"\n[bold]{_escape(section)}[/bold]{page}", soft_wrap=True)
-        console.print(passage["text"], markup=False, soft_wrap=True)
+        _say(console, passage["text"])
 
 
 def stats() -> Facts:
@@ -197,6 +205,10 @@ def print_stats(facts: Facts) -> None:
     for name, value in facts.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{count:,} {kind}" for kind, count in value.items())
+        if name == "size":
+            value = f"{value / 1e6:,.1f} MB"
+        if value is None:
+            continue
         console.print(f"{name.replace('_', ' ')}: {value}", markup=False, soft_wrap=True)
 
 
@@ -238,6 +250,17 @@ def _sources(names: Sequence[str]) -> "tuple[Source, ...]":
 def _authors(paper: Mapping[str, Any]) -> str:
     names = paper["authors"]
     return f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
+
+
+def _say(console: "Console", text: str, indent: int = 0, *, style: str = "") -> None:
+    """A paragraph: broken between words on a terminal, one line where a program may read it."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    if console.is_terminal:
+        console.print(Padding(Text(text, style=style), (0, 0, 0, indent), expand=False))
+    else:
+        console.print(f"{' ' * indent}{text}", markup=False, soft_wrap=True)
 
 
 def _brief(text: str) -> str:

@@ -197,15 +197,29 @@ def test_search_in_the_library(run: Run) -> None:
     assert len(hits) == 3 and "mamba" in [hit["paper"]["id"] for hit in hits]
     assert {hit["source"] for hit in hits} == {"cards"}
     done = run("search", "selective state space", "-k", "3")
-    assert "Mamba" in done.out and "library show mamba" in done.out
+    assert "Mamba" in done.out and "  mamba · Albert Gu" in done.out
+    assert "to read one: " in done.out and "library show ID" in done.out
+    assert len(done.out.splitlines()) == 3 * 3 + 1
     assert run("search", "selective state", "--source", "papers").out == "nothing found\n"
+
+
+def test_what_is_told_of_a_library_and_of_a_card(run: Run, tmp_path: Path) -> None:
+    told = run("stats").out
+    assert " MB\n" in told and "None" not in told and "dollars" not in told
+    shown = run("show", "mamba").out
+    assert "  first version: 2023\n  venue: COLM\n" in shown  # there was no COLM in 2023
+    missed = run("show", "2401.99999")
+    assert missed.code == 2 and len(missed.err) < 200
+    run("export", "all.bib")
+    entry = (tmp_path / "all.bib").read_text().split("@misc{gu2023mamba,")[1].split("}\n\n")[0]
+    assert "{First version; then COLM}" in entry and "journal" not in entry
 
 
 def test_search_online_leaves_out_what_the_library_has(run: Run, server: PaperServices) -> None:
     facts = json.loads(run("search", "decay", "--online", "-k", "2", "--json").out)
     assert [hit["paper"]["id"] for hit in facts["hits"]][2:] == ["doi:10.1000/gates"]  # mamba is a card
     done = run("search", "decay", "--online", "-k", "2")
-    assert "library add doi:10.1000/gates" in done.out
+    assert "  doi:10.1000/gates · " in done.out and "library add ID" in done.out
     assert "added: Gates & Decay" in run("add", "doi:10.1000/gates").out
 
 

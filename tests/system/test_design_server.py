@@ -76,7 +76,7 @@ def child(name: str = "griffin", **config: Any) -> dict[str, Any]:
 def test_the_request_is_what_the_campaign_would_ask_for(server: DesignServer) -> None:
     asked = server.next_request()
     assert (asked["campaign"], asked["instruction"]) == ("first", "short memories")
-    assert asked["limits"] == {"scales": ["0.1M"], "designs_left": 4}
+    assert asked["limits"] == {"scales": ["0.1M"], "designs_left": 4, "runs_left": {"0.1M": 9}}
     assert asked == server.next_request()
     with DesignTree(DB) as tree:
         row = tree.campaign("first")
