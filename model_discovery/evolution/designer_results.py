@@ -1,6 +1,7 @@
 """Who made what: designers of one campaign side by side, with the errors that a comparison needs."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 from model_discovery.evolution.predictions import best_parent, judge
@@ -28,8 +29,8 @@ class DesignerResult:
         Its first row in the leaderboard; None without a loss.
     over_parent
         Mean over its designs of how far the loss lies below that of the best parent, at the lowest scale, in
-        nats per token; the standard error is that of designs and seeds together. None with fewer than two
-        such designs. ``over_parent_of`` is their number.
+        nats per token; the standard error is that of designs and seeds together, the seeds of parents that
+        several share included. None with fewer than two such designs. ``over_parent_of`` is their number.
     right, wrong, open
         Predictions by what came of them.
     calls, input_tokens, output_tokens, dollars
@@ -91,18 +92,36 @@ def _result(board: Scoreboard, name: str) -> DesignerResult:
     )  # fmt: skip
 
 
-def _gain_over_parent(board: Scoreboard, index: int) -> Estimate | None:
+@dataclass(frozen=True)
+class _Gain:
+    """How far a loss lies below that of the best parent, whose own mean has the variance ``luck``."""
+
+    gain: Estimate
+    parent: int
+    luck: float
+
+
+def _gain_over_parent(board: Scoreboard, index: int) -> _Gain | None:
     parent = best_parent(board, index, scale=0)
     difference = None if parent is None else board.difference("loss", 0, index, parent)
-    return None if difference is None else Estimate(-difference.value, difference.stderr)
+    if parent is None or difference is None:
+        return None
+    luck = float(board.variances.seed_noise[0] / board.state.evidence.count[parent, 0])
+    return _Gain(Estimate(-difference.value, difference.stderr), parent, luck)
 
 
-def _mean(gains: list[Estimate]) -> Estimate | None:
-    """Mean with the error that the spread of the gains shows, never less than the luck of the seeds alone."""
+def _mean(gains: list[_Gain]) -> Estimate | None:
+    """Mean with the error that the spread of the gains shows, never less than the luck of the seeds alone.
+
+    What the seeds gave a parent stands in the gains of all its children: it does not average out over them,
+    nor does their spread show it.
+    """
     count = len(gains)
     if count < 2:
         return None
-    mean = math.fsum(gain.value for gain in gains) / count
-    spread = math.fsum((gain.value - mean) ** 2 for gain in gains) / (count - 1)
-    luck = math.fsum(gain.stderr**2 for gain in gains) / count
-    return Estimate(mean, math.sqrt(max(spread, luck) / count))
+    mean = math.fsum(one.gain.value for one in gains) / count
+    spread = math.fsum((one.gain.value - mean) ** 2 for one in gains) / (count - 1)
+    luck = math.fsum(one.gain.stderr**2 for one in gains) / count
+    children = Counter(one.parent for one in gains)
+    shared = math.fsum((children[one.parent] - 1) * one.luck for one in gains) / count**2
+    return Estimate(mean, math.sqrt(max(spread, luck) / count + shared))

@@ -1,5 +1,6 @@
 """Designers compared: shares with intervals, gains with errors."""
 
+import numpy as np
 import pytest
 from evolution_makers import small_config, state_with
 from hypothesis import given
@@ -61,6 +62,25 @@ def test_designs_that_agree_by_chance_are_not_surer_than_the_seeds() -> None:
         state.evidence.mean[index, 0] = 2.96
     agentic, _ = by_designer(state)
     assert agentic.over_parent is not None and agentic.over_parent.stderr > 0.001
+
+
+def test_the_luck_of_a_shared_parent_does_not_average_out() -> None:
+    """Worlds in which a designer changes nothing: its mean gain is as uncertain as is said."""
+    rng, noise = np.random.default_rng(0), 0.02
+    scores = []
+    for _ in range(60):
+        names = [*"abcd", *(f"child_{number}" for number in range(12))]
+        losses: dict[str, list[list[float | None]]] = {
+            name: [[3 + noise * float(rng.normal()) for _ in range(2 if name in "bcd" else 1)]]
+            for name in names
+        }
+        state = state_with(small_config(designers=MIX, budget={"runs": {"0.1M": 40}}), losses)
+        for design in state.designs[4:]:
+            design.parents, design.origin = (0,), "agentic"
+        found = by_designer(state)[0].over_parent
+        assert found is not None
+        scores.append(found.value / found.stderr)
+    assert 0.5 < float(np.std(scores)) < 1.5 and abs(float(np.mean(scores))) < 0.5
 
 
 def test_sessions_are_added_up() -> None:
