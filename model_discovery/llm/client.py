@@ -53,6 +53,8 @@ class LLM:
         How long to wait for a model that does not answer now.
     sleep
         Waits some seconds.
+    told
+        Hears of each pause before it begins: seconds, and why.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class LLM:
         campaign: str = "",
         patience: Patience | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        told: Callable[[float, str], None] = lambda seconds, why: None,
     ) -> None:
         self._journal = journal
         self._purse = Purse(
@@ -79,6 +82,7 @@ class LLM:
             keys=Keys(env),
             patience=patience or Patience(),
             sleep=sleep,
+            told=told,
         )
 
     def chat(

@@ -70,7 +70,13 @@ class Pauses:
         return error.retry_after is None or error.retry_after <= self._patience.retry_after
 
 
-def retrying(patience: Patience, known: bool, sleep: Callable[[float], None], *names: str) -> "Retrying":
+def retrying(
+    patience: Patience,
+    known: bool,
+    sleep: Callable[[float], None],
+    *names: str,
+    told: Callable[[float, str], None] = lambda seconds, why: None,
+) -> "Retrying":
     """tenacity's caller: ``retrying(…)(work, …)`` raises the last failure.
 
     Parameters
@@ -79,9 +85,17 @@ def retrying(patience: Patience, known: bool, sleep: Callable[[float], None], *n
         Whether the model has answered before.
     names
         Of the request; the same ones give the same pauses.
+    told
+        Hears of each pause before it begins: seconds, and why.
     """
     from tenacity import Retrying, retry_if_exception
 
     pauses = Pauses(patience, known, *names)
     worth = retry_if_exception(pauses.worth_it)
-    return Retrying(stop=pauses.over, wait=pauses, retry=worth, sleep=sleep, reraise=True)
+
+    def before_sleep(state: "RetryCallState") -> None:
+        told(state.upcoming_sleep, str(state.outcome.exception() if state.outcome else ""))
+
+    return Retrying(
+        stop=pauses.over, wait=pauses, retry=worth, sleep=sleep, before_sleep=before_sleep, reraise=True
+    )

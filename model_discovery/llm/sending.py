@@ -46,6 +46,8 @@ class Purse:
         Models that did not answer in all tries of an earlier call: from then on they get one.
     unbound
         Models whose server refuses schemas.
+    told
+        Hears of each pause: seconds, and why.
     """
 
     ledger: Ledger
@@ -60,6 +62,7 @@ class Purse:
     answered: set[str] = field(default_factory=set)
     given_up: set[str] = field(default_factory=set)
     unbound: set[str] = field(default_factory=set)
+    told: Callable[[float, str], None] = lambda seconds, why: None
 
     def limits(self, settings: ModelSettings) -> dict[str, SpendingLimits]:
         """By scope, those of the call and of the role in the settings included."""
@@ -105,7 +108,7 @@ class Sender:
         patience = Patience(tries=1) if model in purse.given_up else purse.patience
         names = (purse.session, self.role, self.step, model, str(len(self.attempts)))
         try:
-            call = retrying(patience, model in purse.answered, purse.sleep, *names)
+            call = retrying(patience, model in purse.answered, purse.sleep, *names, told=purse.told)
             completion: Completion = call(self._once, settings, messages, response_format)
         except CallFailed as failure:
             if failure.may_pass:
@@ -155,6 +158,7 @@ class Sender:
         likely = bound.input_tokens // 3 + bound.output_tokens  # text has three to four bytes a token
         limits = (settings.requests_per_minute, settings.tokens_per_minute)
         while (wait := self.purse.ledger.pace(settings.model, likely, *limits)) > 0:
+            self.purse.told(wait, "the limit of requests or tokens a minute in the agent spec")
             self.purse.sleep(wait)
 
 

@@ -167,7 +167,7 @@ class BuildSystem:
             config = parse_config(tree.campaign(name).config)
             recipe = _checked_recipe(config)
             models.check_models(config)
-            models.reach_servers(config)
+            models.reach_servers(config, begun=True)
             with tree.campaign_lock(name):
                 campaign = resume_campaign(tree, name, seed_designs())
             return self._run(tree, campaign, config, recipe)

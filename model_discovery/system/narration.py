@@ -23,7 +23,7 @@ _STAGES = {
     "check": ("checks", "check"),
     "judge": ("judges", "try"),
 }
-_TOLD = ("propose", "review", "code", "judge")  # stages with a line of their own; all move the bar
+_TOLD = ("propose", "review", "code", "judge", "wait")  # stages with a line of their own; all move the bar
 
 
 class Narrator:
@@ -165,6 +165,8 @@ class Narrator:
 
 def _stage(data: dict[str, Any]) -> str:
     """Where a session is: ``writes mixer.gate, try 2 of 7, $0.12``."""
+    if data["stage"] == "wait":
+        return f"waits {data['seconds']} s to ask again: {data['why']}"
     verb, counted = _STAGES.get(data["stage"], (str(data["stage"]), "try"))
     words = [verb]
     if data.get("title"):

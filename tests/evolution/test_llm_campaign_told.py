@@ -94,6 +94,8 @@ def test_progress_of_a_session_is_told_by_stages(kind: str) -> None:
         {"stage": "code", "unit": "mixer.gate", "attempt": 2, "of": 7, "dollars": 0.07},
         {"stage": "check", "unit": "mixer.gate", "dollars": 0.07},
         {"stage": "judge", "unit": "", "calls": 1, "dollars": None},
+        {"stage": "wait", "attempt": 1, "seconds": 16, "why": "HOST cannot be reached"},
+        {"stage": "wait", "attempt": 2, "seconds": 32, "why": "HOST cannot be reached"},
     )
     for fields in steps:
         narrator.event(CampaignEvent("progress", {"job": 3, **fields}))
@@ -103,6 +105,8 @@ def test_progress_of_a_session_is_told_by_stages(kind: str) -> None:
         "writes mixer.gate, try 1 of 7, $0.05",
         "writes mixer.gate, try 2 of 7, $0.07",
         "judges the block, 1 call",
+        "waits 16 s to ask again: HOST cannot be reached",
+        "waits 32 s to ask again: HOST cannot be reached",
     ]
 
 

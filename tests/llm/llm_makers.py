@@ -65,10 +65,12 @@ class Asker:
         self.ledger = ledger or Ledger(None)
         self.journal = Journal(journal, "session-1", mode=mode)
         self.naps = Naps()
+        self.told: list[tuple[float, str]] = []
         self.llm = LLM(
             self.ledger, self.journal, per_call=per_call, scopes=scopes, prices=prices,
             env={"OPENAI_API_KEY": KEY} if env is None else env, campaign="tests",
             patience=patience or Patience(tries=3, first=0.01), sleep=self.naps,
+            told=lambda seconds, why: self.told.append((seconds, why)),
         )  # fmt: skip
 
     def ask(self, text: str = "judge this", schema: Any = Opinion, **settings: Any) -> Any:

@@ -113,6 +113,8 @@ def test_retry_after_is_honoured(date: bool) -> None:
         asker = Asker(server)
         asker.ask()
     assert 20 <= asker.naps.seconds[0] < 22.1
+    ((seconds, why),) = asker.told  # a pause is said before it begins
+    assert seconds == asker.naps.seconds[0] and "Rate limit reached" in why
 
 
 @pytest.mark.parametrize("value", ["soon", "-3", "nan", "inf", "Sat, 99 Nov 2026"])

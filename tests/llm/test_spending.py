@@ -129,3 +129,4 @@ def test_the_pace_of_a_model_is_kept() -> None:
         for text in "abc":
             asker.ask(text, schema=None, requests_per_minute=2)
     assert sum(asker.naps.seconds) == pytest.approx(60)
+    assert [seconds for seconds, _ in asker.told] == asker.naps.seconds

@@ -170,8 +170,11 @@ def test_a_server_that_is_not_there_is_noticed_before_anything_begins(tmp_path: 
         nobody = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
     with pytest.raises(UserError, match=r"cannot be reached \(Connection refused\)") as caught:
         system(model="openai/mine", api_base=nobody)("find")
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 1 and "nothing was begun" in str(caught.value.hint)
     assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UserError) as again:
+        models.reach_servers(system(model="openai/mine", api_base=nobody).config, begun=True)
+    assert "--api-base" not in str(again.value.hint), "which a resume refuses"
 
 
 def test_a_web_page_is_no_server_of_models() -> None:

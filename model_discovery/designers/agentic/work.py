@@ -27,6 +27,7 @@ from model_discovery.llm.ledger import Ledger
 JOURNAL = "session.jsonl"
 LEDGER = "llm_ledger.db"
 _HITS = 8  # of the library, for the long query
+_LONG_PAUSE = 5.0  # seconds
 _HITS_ONLINE = 3  # of the services, for each keyword
 
 
@@ -49,6 +50,7 @@ def run_agentic(request: DesignRequest, context: JobContext) -> DesignOutcome:
                 scopes={"session": config.per_session, "campaign": config.per_campaign},
                 prices=config.price,
                 campaign=campaign,
+                told=_pause_teller(context),
             ),
             specs=load_specs(Path(config.agent_spec) if config.agent_spec else None),
             check=_check(request, context),
@@ -57,6 +59,17 @@ def run_agentic(request: DesignRequest, context: JobContext) -> DesignOutcome:
             report=context.report,
         )
         return run_session(request, tools).model_copy(update={"trace": JOURNAL})
+
+
+def _pause_teller(context: JobContext) -> Callable[[float, str], None]:
+    """Tells of pauses that somebody who watches would wonder about."""
+    numbers = count(1)
+
+    def told(seconds: float, why: str) -> None:
+        if seconds >= _LONG_PAUSE:
+            context.report(stage="wait", attempt=next(numbers), seconds=round(seconds), why=why)
+
+    return told
 
 
 def _journal(config: AgentsConfig, folder: Path) -> Journal:
