@@ -22,7 +22,7 @@ from model_discovery.cli.options import (
     print_json,
     refuse_with_resume,
 )
-from model_discovery.errors import UserError
+from model_discovery.errors import EXIT_INTERRUPTED, UserError
 
 _Number = TypeVar("_Number", int, float)
 
@@ -126,6 +126,8 @@ def discover(
         print_json(result.to_dict())
     else:
         result.show()
+    if result.waiting:  # work in flight was left for a resume
+        raise typer.Exit(EXIT_INTERRUPTED)
 
 
 def _runs(text: str | None) -> dict[str, int] | None:

@@ -156,7 +156,8 @@ class Narrator:
         self._line(f"a worker died with job #{data['job']} ({escape(data['error'])}); the job is {then}")
 
     def _stopping(self, data: dict[str, Any]) -> None:
-        waiting = f"waiting for {data['in_flight']} jobs in flight; Ctrl-C again stops at once"
+        jobs = f"{data['in_flight']} job{'' if data['in_flight'] == 1 else 's'}"
+        waiting = f"waiting for {jobs} in flight; Ctrl-C again stops at once"
         self._line(f"{escape(data['reason'])}: {waiting}")
 
     def _stopped(self, data: dict[str, Any]) -> None:

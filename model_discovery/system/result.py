@@ -137,6 +137,8 @@ class DiscoveryResult:
         ``finished``, or ``stopped`` when a resume would go on; and why.
     lineage_hash
         Of structures, parents and decisions in order: the same seed gives the same.
+    waiting
+        Jobs that were stopped at once; a resume takes them up.
     best
         `BestDesign`, or ``None`` while no design was compared with the baselines.
     designers
@@ -156,6 +158,7 @@ class DiscoveryResult:
         self.state = ending.state
         self.reason = ending.reason
         self.lineage_hash = ending.lineage_hash
+        self.waiting = ending.waiting
         self.best = best
         self.designers = designers
         self._leaderboard = leaderboard

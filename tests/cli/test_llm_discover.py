@@ -4,8 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
+
+from model_discovery.cli.app import app
+from model_discovery.system.build_system import BuildSystem
 
 LOCAL = ("--model", "openai/mine", "--api-base", "http://127.0.0.1:8000/v1")
 
@@ -34,6 +39,16 @@ def test_one_line_and_nothing_made(arguments: list[str], words: list[str], tmp_p
         assert word in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 2 and "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("waiting", "code"), [(0, 0), (2, 130)])
+def test_a_campaign_that_left_work_behind_says_so_by_its_exit_code(
+    waiting: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first Ctrl-C waits for the work in flight, a second one leaves it."""
+    result = SimpleNamespace(waiting=waiting, show=lambda: None)
+    monkeypatch.setattr(BuildSystem, "resume", lambda self, name: result)
+    assert CliRunner().invoke(app, ["discover", "--resume", "demo-1"]).exit_code == code
 
 
 @pytest.mark.slow

@@ -67,7 +67,7 @@ def test_what_every_role_said_is_a_line(story: Story) -> None:
     assert "rates it 2.5 of 5: novelty 4 · soundness 4 · effect 4" in " ".join(said(story, "reviewer"))
     assert said(story, "planner") == ["next: mixer"]
     assert said(story, "coder")[0].startswith("writes FadingMean, ")
-    assert said(story, "coder")[2] == "bad_reply (malformed): no JSON in it"
+    assert said(story, "coder")[2] == "no answer: no JSON in it"
     assert said(story, "observer")[0].startswith("rates it 2 of 5: follows 4 · clear 4 · new 4")
     assert "1 passage found" in said(story, "search")
     assert said(story, "begin") == ["mutation of transformer_pp"]
@@ -129,7 +129,7 @@ def test_a_session_that_was_killed_or_ran_out_is_told_as_far_as_it_went(
     assert stopped.run(request_of()).limit == "session calls"
     story = tell(stopped.journal.events)
     assert said(story, "limit") == ["session calls: The session's limit of 3 calls is reached."]
-    assert said(story, "coder")[-1].startswith("limit (session calls)")
+    assert said(story, "coder")[-1].startswith("not asked: The session's limit of 3 calls")
     assert story.end is not None and story.end["limit"] == "session calls"
     assert story.tries[0].passed is None
     assert story.cost.dollars == pytest.approx(0.25 * story.cost.requests)

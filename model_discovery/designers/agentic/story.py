@@ -231,8 +231,8 @@ def _cost(data: Json) -> Cost:
 
 def _answer(role: str, step: str, data: Json) -> _Told:
     if error := data.get("error"):
-        kind = error.get("kind") or " ".join(filter(None, (error.get("scope"), error.get("what"))))
-        return f"{error.get('type', 'error')} ({kind}): {error.get('message', '')}", (), False
+        what = "no answer" if error.get("kind") else "not asked"  # a bad reply, or a limit
+        return f"{what}: {error.get('message', '')}", (), False
     known = ROLES.get(role, {}).get(step)
     if known is None or data.get("parsed") is None:
         return _first_line(str(data.get("text", ""))), (), None
