@@ -112,7 +112,8 @@ def _bounds(node: Json) -> str:
         "maxLength": "at most {} characters", "minItems": "at least {} items", "maxItems": "at most {} items",
         "pattern": "matches {}",
     }  # fmt: skip
-    return ", ".join(words.format(node[key]) for key, words in said.items() if key in node)
+    bounds = [(words.format(node[key]), node[key]) for key, words in said.items() if key in node]
+    return ", ".join(words.removesuffix("s") if number == 1 else words for words, number in bounds)
 
 
 def _written(node: Json, indent: str) -> str:

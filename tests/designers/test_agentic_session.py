@@ -598,3 +598,16 @@ def test_what_the_campaign_knows_is_part_of_the_gate() -> None:
     other = draft("Keys turned by learnt angles", abstract="Angles turn keys, slowly.")
     outcome, world = run({"proposer.refine": other}, request_of(knowledge=knowledge))
     assert outcome.status == "valid" and world.kinds("duplicate") == [f"duplicate {title}"]
+
+
+def test_a_reviewer_is_shown_only_earlier_proposals_that_resemble_this_one() -> None:
+    far = KnownDesign(name="far", relation="baseline", origin="seed", title="Unlike", summary="Quite alien.")
+    near = KnownDesign(
+        name="near", relation="sibling", origin="agentic", title="Related",
+        summary=f"{draft()['abstract']} Yet the sum is kept in a second place by other keys and queries.",
+    )  # fmt: skip
+    for designs, shown in (((far,), False), ((far, near), True)):
+        _, world = run({}, request_of(knowledge=Knowledge(designs=designs)))
+        prompt = world.prompt("reviewer.review")
+        assert ("nearest earlier proposals" in prompt) is shown and ("- Related (" in prompt) is shown
+        assert "- Unlike (" not in prompt

@@ -16,6 +16,7 @@ from model_discovery.llm.types import BadReply
 
 _FIRST_ROUNDS = 2  # of search, before the first draft
 _LATER_ROUNDS = 1  # before the review of a refined draft
+_RELATED = 0.1  # below, two proposals share a few everyday words
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,11 @@ def _review(desk: Desk, chain: _Chain, reading: Reading, earlier: Sequence[Earli
     with desk.journal.step("review"):
         read_up(desk, "reviewer", reading, rounds, proposal=draft)
         desk.report("review", title=draft.title)
+        twins = nearest(draft, _parents(desk.request), earlier)
+        related = [twin for twin in twins if twin.similarity >= _RELATED]
         chain.review = desk.ask_again(
             "reviewer", "review", Review, proposal=draft, notes=list(reading.notes), hits=list(reading.hits),
-            nearest=nearest(draft, _parents(desk.request), earlier),
+            nearest=related,
         )  # fmt: skip
         if chain.review is None:
             chain.problem = "the reviewer gave no usable answer; propose again"
