@@ -1,5 +1,6 @@
 """Papers of one's own, taken from files, folders, BibTeX and ids, and added to a library."""
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,9 @@ def add_papers(
 def _items(text: str) -> list[Path | Identifier]:
     path = Path(text).expanduser()
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in (".pdf", ".bib"))
+        # Folders that may not be read, or are gone meanwhile, are passed over.
+        inside = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+        files = sorted(file for file in inside if file.suffix.lower() in (".pdf", ".bib"))
         if not files:
             raise UserError(f"The folder {path} holds no PDF and no BibTeX file.", hint="name another folder")
         return [*files]

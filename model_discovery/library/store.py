@@ -78,7 +78,8 @@ class Store:
         try:
             yield
         except sqlite3.OperationalError as error:
-            hint = "nothing was lost; mend it and try again"
+            folder = self.file.parent
+            hint = f"nothing was lost; {folder} has to be writable, also to search, with room on its disk"
             raise UserError(f"{self.file}: {error}.", hint=hint, exit_code=EXIT_FAILED) from None
         except sqlite3.DatabaseError as error:
             hint = f"move {self.file.parent} away and add the papers again, or restore the file"

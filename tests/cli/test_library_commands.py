@@ -86,6 +86,13 @@ def test_a_folder_is_added_and_what_cannot_be_read_is_named(run: Run, tmp_path: 
     assert again.code == 0 and again.out.splitlines()[-1] == "3 already there, 3 not added"
 
 
+def test_a_folder_called_like_a_paper_is_looked_into(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "papers" / "old.pdf").mkdir(parents=True)
+    one_column_paper(tmp_path / "papers" / "old.pdf" / "one.pdf")
+    done = run("add", "papers")
+    assert done.code == 0 and done.out.startswith("added: ") and done.out.count("\n") == 1
+
+
 def test_the_same_text_in_another_file_is_not_added_again(run: Run, tmp_path: Path) -> None:
     one_column_paper(tmp_path / "a.pdf")
     run("add", "a.pdf")
