@@ -10,8 +10,6 @@ from model_discovery.evolution.scoreboard import LeaderboardRow, Scoreboard
 from model_discovery.evolution.significance import needed_gain
 from model_discovery.evolution.state import CampaignState
 
-_PRIOR_RUNS = 2  # what the prior of the seed noise is worth in spare runs, see `fitness`
-
 
 @dataclass(frozen=True)
 class Leaderboard:
@@ -85,7 +83,7 @@ def _with_best(
         status = f"{best.design} is the best design at {best.scale}; no baseline has a loss there."
         return Leaderboard(rows, best, None, False, compared, tried, None, status)
     baseline = _row(board, rival, scale, ranks[state.designs[rival].name])
-    needed = needed_gain(compared, int(board.variances.spare_runs[scale]) + _PRIOR_RUNS)
+    needed = needed_gain(compared, board.degrees_of_freedom(scale))
     better = best.gain is not None and best.gain >= needed
     status = _sentences(best, baseline, better, f"{compared} of the {tried} designs made", needed)
     return Leaderboard(rows, best, baseline, better, compared, tried, needed, status)

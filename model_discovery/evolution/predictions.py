@@ -7,9 +7,10 @@ import numpy as np
 from model_discovery.designers.knowledge import Prediction, Verdict
 from model_discovery.evolution.fitness import best_mean
 from model_discovery.evolution.scoreboard import Scoreboard
+from model_discovery.evolution.significance import needed_gain
 from model_discovery.evolution.state import Estimate
 
-SURE = 2.0  # standard errors on each side of a difference
+_ERROR_RATE = 0.025  # on each side of a difference
 
 
 @dataclass(frozen=True)
@@ -20,22 +21,24 @@ class Judged:
     evidence: str
 
 
-def verdict_of(prediction: Prediction, difference: Estimate) -> Verdict:
+def verdict_of(prediction: Prediction, difference: Estimate, sure: float = 2.0) -> Verdict:
     """Whether a measured difference bears a prediction out.
 
-    Right when all of the interval of two standard errors on each side lies on the predicted side and at least
-    ``amount`` away; wrong when none of it does; open otherwise.
+    Right when all of its interval lies on the predicted side and at least ``amount`` away; wrong when none of
+    it does; open otherwise.
 
     Parameters
     ----------
     difference
         The design's value less that of what it is compared with, in the metric's own unit.
+    sure
+        Standard errors on each side of the interval; more than 2 while the noise itself is hardly known.
     """
     sign = -1.0 if prediction.direction == "lower" else 1.0
     gained, least = sign * difference.value, max(0.0, prediction.amount)
-    if gained - SURE * difference.stderr >= least and gained > 0:
+    if gained - sure * difference.stderr >= least and gained > 0:
         return "right"
-    return "wrong" if gained + SURE * difference.stderr < least else "open"
+    return "wrong" if gained + sure * difference.stderr < least else "open"
 
 
 def judge(board: Scoreboard, index: int) -> Judged | None:
@@ -59,7 +62,8 @@ def judge(board: Scoreboard, index: int) -> Judged | None:
         if rival is not None:
             difference = board.difference(prediction.metric, scale, index, rival)
             if difference is not None:
-                verdict = verdict_of(prediction, difference)
+                sure = needed_gain(1, board.degrees_of_freedom(scale), _ERROR_RATE)
+                verdict = verdict_of(prediction, difference, sure)
                 return Judged(verdict, _words(board, prediction, scale, index, rival, difference))
     if design.runs and all(run.loss is None for run in design.runs):
         last = design.runs[-1]

@@ -12,6 +12,7 @@ from model_discovery.evolution.state import CampaignState, Design, Estimate, Run
 from model_discovery.verification.metrics import suite_metric
 
 _SCORE_NOISE = 0.015**2  # variance of an accuracy between seeds, before any design had two
+_PRIOR_RUNS = 2  # what the prior of the seed noise is worth in spare runs, see `fitness`
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class Scoreboard:
     def rival(self, scale: int) -> int | None:
         """Index of the best baseline at a scale."""
         return self._rivals[scale]
+
+    def degrees_of_freedom(self, scale: int) -> int:
+        """What the seed noise at a scale was estimated from: spare runs, and the prior's worth of them."""
+        return int(self.variances.spare_runs[scale]) + _PRIOR_RUNS
 
     def order(self) -> list[tuple[int, int]]:
         """``(design, highest scale)`` by rank."""

@@ -77,6 +77,22 @@ def test_by_hand(value: float, amount: float, verdict: str) -> None:
 
 # -- in a campaign
 
+
+def test_a_noise_that_is_only_believed_settles_less() -> None:
+    """The same difference is right once seeds have shown the noise, and open before."""
+    losses: dict[str, list[list[float | None]]] = {"a": [[3.100]], "b": [[3.2]], "child": [[3.085]]}
+    verdicts = []
+    for twice in ("c", "d", "e", "f", "g", "h"):
+        state = state_with(small_config(budget={"runs": {"0.1M": 40}}), losses)
+        design = state.designs[state.index["child"]]
+        design.parents, design.prediction = (0,), predicted()
+        found = judge(Scoreboard(state), state.index["child"])
+        assert found is not None
+        verdicts.append(found.verdict)
+        losses = losses | {twice: [[3.3, 3.3055]]}
+    assert verdicts[0] == "open" and verdicts[-1] == "right"
+
+
 LOSSES: dict[str, list[list[float | None]]] = {
     "a": [[3.00, 3.00], [2.70, 2.70]], "b": [[3.05], []], "c": [[3.10]], "d": [[3.20]],
     "child": [[3.03], [2.60]], "broken": [[None]], "fresh": [[]],
