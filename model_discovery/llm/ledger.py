@@ -2,8 +2,8 @@
 
 Before a request is sent, the most it can cost is reserved; afterwards its row is settled at what it did cost.
 A limit holds for what is spent plus what is reserved, in one transaction, over all processes that share the
-file. So a limit is never broken by requests in parallel; the price is that a request is refused while others
-hold reservations that leave no room for its bound, even if they turn out cheaper. Nothing waits for that.
+file. So a limit is never broken by requests in parallel. A request is refused while others hold reservations
+that leave no room for its bound; since these mostly turn out cheaper, the refusal says that it may pass.
 """
 
 import math
@@ -285,11 +285,13 @@ class Ledger:
         row = db.execute(
             "SELECT COUNT(*),"
             " COALESCE(SUM(COALESCE(input_tokens + output_tokens, bound_input + bound_output)), 0),"
-            " COALESCE(SUM(COALESCE(dollars, bound_dollars)), 0.0), MIN(created)"
+            " COALESCE(SUM(COALESCE(dollars, bound_dollars)), 0.0), MIN(created),"
+            f" COALESCE(SUM(bound_input + bound_output) FILTER (WHERE outcome = '{RESERVED}'), 0),"
+            f" COALESCE(SUM(bound_dollars) FILTER (WHERE outcome = '{RESERVED}'), 0.0)"
             f" FROM request WHERE {' AND '.join(f'{column} = ?' for column in columns)}",
             [getattr(call, column) for column in columns],
         ).fetchone()
-        return _Used(row[0], row[1], row[2], 0.0 if row[3] is None else (now - row[3]) / 60)
+        return _Used(row[0], row[1], row[2], 0.0 if row[3] is None else (now - row[3]) / 60, row[4], row[5])
 
     def _open(self) -> None:
         self._use_wal()
@@ -350,6 +352,8 @@ class _Used:
     tokens: int
     dollars: float
     minutes: float
+    open_tokens: int = 0
+    open_dollars: float = 0.0
 
 
 def _check_bound(bound: Bound) -> None:
@@ -363,7 +367,8 @@ def _hold(scope: str, limit: SpendingLimits, call: CallFacts, bound: Bound, used
     if limit.calls is not None and used.calls + 1 > limit.calls:
         raise _reached(scope, "calls", limit.calls, used.calls, "")
     if limit.tokens is not None and used.tokens + bound.tokens > limit.tokens:
-        raise _reached(scope, "tokens", limit.tokens, used.tokens, f"{bound.tokens:,}")
+        may_pass = used.tokens - used.open_tokens + bound.tokens <= limit.tokens
+        raise _reached(scope, "tokens", limit.tokens, used.tokens, f"{bound.tokens:,}", may_pass)
     if limit.dollars is not None:
         if bound.dollars is None:
             raise ModelUnavailable(
@@ -372,12 +377,15 @@ def _hold(scope: str, limit: SpendingLimits, call: CallFacts, bound: Bound, used
                 "tokens), or limit tokens instead",
             )
         if used.dollars + bound.dollars > limit.dollars + _PENNY_DUST:
-            raise _reached(scope, "dollars", limit.dollars, used.dollars, f"{bound.dollars:,.4f}")
+            may_pass = used.dollars - used.open_dollars + bound.dollars <= limit.dollars
+            raise _reached(scope, "dollars", limit.dollars, used.dollars, f"{bound.dollars:,.4f}", may_pass)
     if limit.minutes is not None and scope != "call" and used.minutes >= limit.minutes:
         raise _reached(scope, "minutes", limit.minutes, used.minutes, "")
 
 
-def _reached(scope: str, what: str, limit: float, used: float, wanted: str) -> LimitReached:
+def _reached(
+    scope: str, what: str, limit: float, used: float, wanted: str, may_pass: bool = False
+) -> LimitReached:
     def shown(number: float) -> str:
         return (
             f"{number:,.4f}"
@@ -392,5 +400,6 @@ def _reached(scope: str, what: str, limit: float, used: float, wanted: str) -> L
     where = f"agents.per_{scope}.{what}" if scope != "role" else f"limits.{what} in the role's agent spec"
     return LimitReached(
         f"The {scope}'s limit of {shown(limit)} {what} is reached: {shown(used)} {spent}{told}.",
-        scope=scope, what=what, limit=limit, used=used, hint=f"to allow more, raise {where}",
+        scope=scope, what=what, limit=limit, used=used, may_pass=may_pass,
+        hint=f"to allow more, raise {where}",
     )  # fmt: skip

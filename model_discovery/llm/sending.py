@@ -11,12 +11,13 @@ from model_discovery.llm.ledger import Bound, CallFacts, Ledger, Reservation
 from model_discovery.llm.models import price_of
 from model_discovery.llm.provider import CallFailed, Completion, complete
 from model_discovery.llm.retries import Patience, retrying
-from model_discovery.llm.types import Message, ModelSettings, Usage
+from model_discovery.llm.types import LimitReached, Message, ModelSettings, Usage
 
 Json = dict[str, Any]
 # No tokenizer makes more tokens of a text than it has bytes. Around it: roles and separators of a message,
 # what a provider puts before a conversation, and what it says to a model that it binds to a schema.
 _A_MESSAGE, _AROUND, _AROUND_SCHEMA = 16, 64, 512
+_LOOK_AGAIN = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Sender:
         bound = bound_of(messages, response_format, settings.max_output_tokens, price)
         self._keep_pace(settings, bound)
         facts = CallFacts(self.role, self.step, purse.session, purse.campaign, settings.model)
-        reservation = purse.ledger.reserve(facts, bound, purse.limits(settings))
+        reservation = self._reserve(facts, bound, settings)
         try:
             done = complete(settings, messages, response_format, purse.keys)
         except CallFailed as failure:
@@ -134,6 +135,20 @@ class Sender:
             raise
         self._settle(reservation, self._answered(settings, done, bound, price))
         return done
+
+    def _reserve(self, facts: CallFacts, bound: Bound, settings: ModelSettings) -> Reservation:
+        """Room for a request, once those that hold it are back; they take no longer than one answer."""
+        purse, waited = self.purse, 0.0
+        while True:
+            try:
+                return purse.ledger.reserve(facts, bound, purse.limits(settings))
+            except LimitReached as limit:
+                if not limit.may_pass or waited >= settings.timeout:
+                    raise
+            if not waited:
+                purse.told(_LOOK_AGAIN, "other requests hold what is left of a limit")
+            purse.sleep(_LOOK_AGAIN)
+            waited += _LOOK_AGAIN
 
     def _settle(self, reservation: Reservation, attempt: Attempt) -> None:
         self.attempts.append(attempt)

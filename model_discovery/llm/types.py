@@ -109,16 +109,27 @@ class LimitReached(UserError):
         ``dollars``, ``tokens``, ``calls`` or ``minutes``.
     limit, used
         The limit, and what counted against it: spent or reserved.
+    may_pass
+        Requests on their way hold reservations without which this one would fit.
     """
 
     def __init__(
-        self, message: str, *, scope: str, what: str, limit: float = 0.0, used: float = 0.0, hint: str = ""
+        self,
+        message: str,
+        *,
+        scope: str,
+        what: str,
+        limit: float = 0.0,
+        used: float = 0.0,
+        may_pass: bool = False,
+        hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.scope = scope
         self.what = what
         self.limit = limit
         self.used = used
+        self.may_pass = may_pass
 
 
 class BadReply(Exception):

@@ -1,6 +1,6 @@
 """What tests of the client share: an LLM over a scripted server, and a small schema."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,13 +36,15 @@ GOOD = Opinion(rating=4, why="it is causal", concerns=["slow"], part=Part(name="
 
 
 class Naps:
-    """Sleeps that take no time, and are remembered."""
+    """Sleeps that take no time, and are remembered; ``then`` happens in each."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
+        self.then: Callable[[], object] = lambda: None
 
     def __call__(self, seconds: float) -> None:
         self.seconds.append(seconds)
+        self.then()
 
 
 class Asker:

@@ -11,7 +11,18 @@ from llm_makers import GOOD, PRICE, Asker
 from scripted_server import Answer, ScriptedServer, cut, say, server_error
 
 from model_discovery.config.agents import SpendingLimits
-from model_discovery.llm import Ledger, LimitReached, Message, ModelUnavailable, Patience, read_journal
+from model_discovery.llm import (
+    Bound,
+    CallFacts,
+    Ledger,
+    LimitReached,
+    Message,
+    ModelUnavailable,
+    Patience,
+    Reservation,
+    Usage,
+    read_journal,
+)
 from model_discovery.llm.loading import load_litellm
 from model_discovery.llm.sending import bound_of
 
@@ -87,6 +98,46 @@ def test_a_limit_is_kept_within_a_call_and_remembered(tmp_path: Path) -> None:
     data = read_journal(path)[0].data
     assert data["requests"] == 1 and data["dollars"] > 0 and data["error"]["type"] == "limit"
     assert len(data["messages"]) == 3 and data["text"] == ""  # what would have been sent next
+
+
+def holder(asker: Asker, tokens: int) -> Reservation:
+    """What another session's request on its way has reserved of the same campaign."""
+    facts = CallFacts("coder", "write", "session-2", "tests", "openai/scripted")
+    return asker.ledger.reserve(facts, Bound(tokens, 0, 0.0), {})
+
+
+def test_what_requests_on_their_way_hold_is_waited_for() -> None:
+    with ScriptedServer([say(GOOD, usage=(60, 20, 0))]) as server:
+        asker = Asker(server, scopes={"campaign": SpendingLimits(tokens=20_000)})
+        held = holder(asker, 19_900)
+
+        def come_back() -> None:
+            if len(asker.naps.seconds) == 3:
+                asker.ledger.settle(held, usage=Usage(40, 5), dollars=0.0, seconds=1.0, outcome="ok")
+
+        asker.naps.then = come_back
+        assert asker.ask().parsed == GOOD
+    assert asker.naps.seconds == [1.0] * 3
+    assert asker.told == [(1.0, "other requests hold what is left of a limit")]
+
+
+def test_what_never_comes_back_is_waited_for_as_long_as_an_answer_may_take() -> None:
+    with ScriptedServer([]) as server:
+        asker = Asker(server, scopes={"campaign": SpendingLimits(tokens=20_000)})
+        holder(asker, 19_900)
+        with pytest.raises(LimitReached, match="limit of 20,000 tokens"):
+            asker.ask(timeout=7.0)
+        assert asker.naps.seconds == [1.0] * 7
+
+
+def test_what_was_spent_is_not_waited_for() -> None:
+    with ScriptedServer([]) as server:
+        asker = Asker(server, scopes={"campaign": SpendingLimits(tokens=20_000)})
+        spent = Usage(19_900, 0)
+        asker.ledger.settle(holder(asker, 19_900), usage=spent, dollars=0.0, seconds=1.0, outcome="ok")
+        with pytest.raises(LimitReached):
+            asker.ask()
+        assert asker.naps.seconds == []
 
 
 def test_tries_count_as_calls_of_their_own() -> None:
