@@ -23,8 +23,32 @@ def sessions(db: str, campaign: str | None) -> list[Facts]:
     """One row a session with language models: what came of it, and what it took."""
     with views.open_campaign(db, campaign) as (tree, row):
         assert row is not None
-        ends = _ends(tree, row)
-        return [_row(job, row.name, ends.get(job.number)) for job in design_jobs(tree, row)]
+        ends, cut = _ends(tree, row), _cut_off(row.name)
+        found = [_row(job, row.name, ends.get(job.number)) for job in design_jobs(tree, row)]
+        return [
+            {**one, "cut off": cut.get(f"{row.name}/design-{one['session']}", "")} if cut else one
+            for one in found
+        ]
+
+
+def _cut_off(campaign: str) -> dict[str, str]:
+    """By session: requests without an answer, which may have been billed and count against the limits."""
+    from model_discovery.designers.agentic.work import LEDGER
+    from model_discovery.llm import Ledger
+
+    path = campaign_folder(campaign) / LEDGER
+    if not path.exists():
+        return {}
+    ledger = Ledger(path)
+    try:
+        open_ = [total for total in ledger.totals(by=("session",)) if total.unsettled]
+    finally:
+        ledger.close()
+    return {
+        total.by["session"]: f"{total.unsettled}, at most {total.unsettled_tokens:,} tokens"
+        + (f", ${total.unsettled_dollars:,.2f}" if total.unsettled_dollars else "")
+        for total in open_
+    }
 
 
 def design_jobs(tree: "DesignTree", row: "CampaignRow") -> "list[JobRow]":

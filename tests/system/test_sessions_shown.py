@@ -9,7 +9,9 @@ import pytest
 from agentic_makers import BAD_SYNTAX, GOOD, World, code, config, judgement, note, request_of, review
 
 from model_discovery.design_tree import DesignTree, NewDecision
+from model_discovery.designers.agentic.work import LEDGER
 from model_discovery.errors import UserError
+from model_discovery.llm import Bound, CallFacts, Ledger, Usage
 from model_discovery.llm.types import LimitReached
 from model_discovery.system import session_pages, sessions
 from model_discovery.system.replay import replay_campaign, replay_session
@@ -73,6 +75,18 @@ def test_a_list_has_a_row_for_every_session_with_models(campaign: Path) -> None:
     assert rows[1]["outcome"] == "goes on, or was interrupted" and rows[1]["calls"] == 1
     assert rows[2]["calls"] is None and rows[2]["checks passed"] == ""
     json.dumps(rows, allow_nan=False)
+
+
+def test_requests_without_an_answer_are_told(campaign: Path) -> None:
+    ledger = Ledger(campaign / "runs" / "first" / LEDGER)
+    for number, bound in ((0, Bound(100, 20, 0.5)), (2, Bound(3000, 96, 0.25)), (2, Bound(4, 0, 0.5))):
+        facts = CallFacts("coder", "write", f"first/design-{number}", "first", "m")
+        held = ledger.reserve(facts, bound, {})
+        if number == 0:
+            ledger.settle(held, usage=Usage(90, 9), dollars=0.4, seconds=1.0, outcome="ok")
+    ledger.close()
+    rows = sessions.sessions(DB, "first")
+    assert [row["cut off"] for row in rows] == ["", "2, at most 3,100 tokens, $0.75", ""]
 
 
 def test_a_journal_that_is_gone_leaves_what_the_tree_knows(campaign: Path) -> None:
