@@ -45,7 +45,7 @@ class AgentsConfig(_Model):
     Attributes
     ----------
     model
-        A litellm name such as ``anthropic/claude-sonnet-4-5`` for every role, whatever its spec names.
+        A litellm name such as ``anthropic/claude-sonnet-5-5`` for every role, whatever its spec names.
     default_model
         For roles whose spec names none. Settled by the keys at hand when a campaign begins, so that it goes
         on with the same one.

@@ -23,7 +23,7 @@ def provider_of(model: str, api_base: str | None = None) -> str:
     except litellm.exceptions.BadRequestError:
         raise ModelUnavailable(
             f"'{model}' names no provider that litellm knows.",
-            hint="write provider/name, such as openai/gpt-5 or anthropic/claude-sonnet-4-5; openai/NAME with "
+            hint="write provider/name, such as openai/gpt-5 or anthropic/claude-sonnet-5-5; openai/NAME with "
             "an api_base for a server of your own",
         ) from None
 

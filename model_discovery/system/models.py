@@ -178,10 +178,11 @@ def _trouble(address: str) -> str:
 def _refuse_password(address: str | None) -> None:
     """An address is kept with the campaign, in its journals and its story: no place for a secret."""
     parts = urlsplit(address if address and "//" in address else f"//{address or ''}")
-    if "@" in parts.netloc:
+    if "@" in parts.netloc or parts.query:
         host = parts.netloc.rpartition("@")[2]
+        what = "a user or a password" if "@" in parts.netloc else "a query, which may be a key,"
         raise UserError(
-            f"The address of the models' server at {host} has a user or a password in it.",
+            f"The address of the models' server at {host} has {what} in it.",
             hint="set a key in the environment or .env, such as OPENAI_API_KEY: addresses are written down",
         )
 

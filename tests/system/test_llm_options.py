@@ -59,9 +59,18 @@ def test_what_cannot_work_is_refused(options: dict[str, Any], overrides: list[st
     assert list(Path().iterdir()) == []
 
 
-@pytest.mark.parametrize("address", ["http://me:hidden@models.example.org/v1", "me:hidden@127.0.0.1:8000"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:hidden@models.example.org/v1",
+        "me:hidden@127.0.0.1:8000",
+        "https://models.example.org/v1?key=hidden",
+    ],
+)
 def test_an_address_is_no_place_for_a_secret(address: str) -> None:
-    with pytest.raises(UserError, match="has a user or a password in it") as caught:
+    with pytest.raises(
+        UserError, match="has a (user or a password|query, which may be a key,) in it"
+    ) as caught:
         system(model="openai/mine", api_base=address)
     assert "hidden" not in str(caught.value)
 
