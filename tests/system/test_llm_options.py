@@ -69,7 +69,7 @@ def test_what_cannot_work_is_refused(options: dict[str, Any], overrides: list[st
 )
 def test_an_address_is_no_place_for_a_secret(address: str) -> None:
     with pytest.raises(
-        UserError, match="has a (user or a password|query, which may be a key,) in it"
+        UserError, match=r"has a (user or a password|query, which may be a key,) in it"
     ) as caught:
         system(model="openai/mine", api_base=address)
     assert "hidden" not in str(caught.value)
