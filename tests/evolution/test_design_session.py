@@ -23,7 +23,8 @@ def test_a_request_tells_what_was_measured(server: DesignServer) -> None:
     known = {one["name"]: one for one in asked["knowledge"]["designs"]}
     for name in names:
         assert known[name]["relation"] == "parent" and known[name]["results"][0]["stderr"] > 0
-    assert asked["limits"] == {"scales": ["0.1M", "0.4M"], "designs_left": 0}
+    runs_left = {"0.1M": 0, "0.4M": 1}
+    assert asked["limits"] == {"scales": ["0.1M", "0.4M"], "designs_left": 0, "runs_left": runs_left}
 
 
 def test_what_is_passed_over_counts_as_asked(server: DesignServer) -> None:

@@ -1,6 +1,5 @@
 """An exported folder in the tools that people use: generate, pipeline, Trainer, lm-eval, torch.compile."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,10 @@ GREEDY: dict[str, Any] = {"do_sample": False, "eos_token_id": None, "max_new_tok
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def root(tmp_path_factory: pytest.TempPathFactory, own_hf_modules: Any) -> Iterator[Path]:
     """Folders of three designs; transformers keeps its copies of their code beside them."""
-    import transformers.dynamic_module_utils as dynamic
-
     folder = tmp_path_factory.mktemp("tools")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dynamic, "HF_MODULES_CACHE", str(folder / "modules"))
-        patch.setattr(sys, "path", [*sys.path])
+    with own_hf_modules(folder):
         write_folders(folder, [STEPPING, WHOLE, "moe_transformer"])
         yield folder
 

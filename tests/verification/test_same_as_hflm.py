@@ -1,7 +1,6 @@
 """The same answers as lm-eval's own `HFLM` from the exported folder, item by item."""
 
 import random
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,14 +34,10 @@ class Differences:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def root(tmp_path_factory: pytest.TempPathFactory, own_hf_modules: Any) -> Iterator[Path]:
     """A folder; transformers keeps its copies of exported code there too, for the whole process."""
-    import transformers.dynamic_module_utils as dynamic
-
     folder = tmp_path_factory.mktemp("hflm")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dynamic, "HF_MODULES_CACHE", str(folder / "modules"))
-        patch.setattr(sys, "path", [*sys.path])
+    with own_hf_modules(folder):
         yield folder
 
 
