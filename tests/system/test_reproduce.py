@@ -221,6 +221,7 @@ def test_a_corpus_that_moved_or_changed(
         again(folder, corpus=str(moved))
 
 
+@pytest.mark.slow
 def test_runs_of_a_tree(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from model_discovery import BuildSystem
 
