@@ -4,9 +4,12 @@ Nothing here is random: a mixture always takes the next document from the source
 share, so the same sources give the same documents in the same order.
 """
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from model_discovery.verification.hub import STRANDS, Opened, check_text, reading
@@ -121,7 +124,7 @@ def open_strands(
     """Strands of all sources, from ``places`` on where they are given.
 
     At the end threads and files are closed, in this order: a parquet file that is still open when Python
-    stops can keep it from stopping.
+    stops can keep it from stopping. Arrow reads ahead in threads of its own; they are waited for.
     """
     pool = ThreadPoolExecutor(STRANDS)
     strands: list[list[Strand[T]]] = []
@@ -136,6 +139,29 @@ def open_strands(
         pool.shutdown(cancel_futures=True)
         for strand in (strand for of_one in strands for strand in of_one):
             strand.close()
+        _let_readers_finish()
+
+
+def _let_readers_finish(seconds: float = 2.0) -> None:
+    """Wait until no other thread of this process has work.
+
+    A reader that asks for Python's lock while Python stops ends the process by SIGABRT, and Arrow cannot be
+    asked whether it still reads.
+    """
+    end, quiet = time.monotonic() + seconds, 0
+    while quiet < 3 and time.monotonic() < end:
+        time.sleep(0.01)
+        quiet = 0 if _others_work() else quiet + 1
+
+
+def _others_work() -> bool:
+    """Whether another thread runs, wants to, or waits for a disk; never where there is no /proc."""
+    mine = str(threading.get_native_id())
+    for task in Path("/proc/self/task").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended
+            if task.name != mine and (task / "stat").read_text().rpartition(")")[2].split()[0] in "RD":
+                return True
+    return False
 
 
 class Mixture(Generic[T]):
