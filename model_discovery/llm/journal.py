@@ -286,8 +286,3 @@ def _other_parts(key: Any, data: Json) -> list[str]:
 def _digest(key: Any) -> str:
     text = json.dumps(key, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def as_json(value: BaseModel | Mapping[str, Any]) -> Json:
-    """Plain data of a model or mapping, as a journal keeps it."""
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else dict(value)

@@ -8,6 +8,7 @@ from model_discovery.config.agents import LLM_DESIGNERS
 from model_discovery.errors import UserError, unknown
 from model_discovery.system import views
 from model_discovery.system.progress import program
+from model_discovery.system.proposals import prediction_facts
 from model_discovery.system.views import Facts
 
 if TYPE_CHECKING:
@@ -223,23 +224,11 @@ def _words(event: "Event") -> Facts:
 
 def _verified(tree: "DesignTree", row: "CampaignRow", name: str) -> Facts:
     """What was measured of a design, and what came of its prediction."""
-    from model_discovery.config import parse_config
-    from model_discovery.evolution import load_state
-    from model_discovery.evolution.predictions import in_words, judge
-    from model_discovery.evolution.scoreboard import Scoreboard
-
-    state = load_state(tree, row.id, parse_config(row.config))
-    index = state.index[name]
-    prediction = state.designs[index].prediction
-    judged = judge(Scoreboard(state), index)
+    design = tree.design(row.id, name)
     runs: list[dict[str, Any]] = [
         {"scale": run.scale, "seed": run.seed, "status": run.status, "loss": run.losses.get("held_out")}
         for run in tree.verifications(row.id)
-        if run.design_id == state.designs[index].id
+        if run.design_id == design.id
     ]
-    return {
-        "runs": runs,
-        "prediction": in_words(prediction) if prediction else None,
-        "verdict": judged.verdict if judged else None,
-        "evidence": judged.evidence if judged else None,
-    }
+    judged = prediction_facts(tree, row, name) or {}
+    return {"runs": runs, **{part: judged.get(part) for part in ("prediction", "verdict", "evidence")}}

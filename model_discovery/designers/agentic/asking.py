@@ -17,7 +17,7 @@ from model_discovery.designers.knowledge import FailedIdea, Idea
 from model_discovery.designers.requests import Attempt, DesignRequest, Spending
 from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.library.types import Hit
-from model_discovery.llm.journal import Event, Journal, Json, as_json
+from model_discovery.llm.journal import Event, Journal, Json
 from model_discovery.llm.types import BadReply, ModelSettings
 from model_discovery.seeds import derive
 
@@ -129,7 +129,10 @@ class Desk:
         held = self.journal.once(
             "search",
             asked,
-            lambda: {**asked, "hits": list(map(as_json, self._tools.search(query, keywords)))},
+            lambda: {
+                **asked,
+                "hits": [hit.model_dump(mode="json") for hit in self._tools.search(query, keywords)],
+            },
         )
         return [Hit.model_validate(hit) for hit in held["hits"]]
 
@@ -145,7 +148,7 @@ class Desk:
                 "what": what,
                 "structure_hash": tree.structure_hash,
                 "map": tree.ascii(),
-                "report": as_json(self._tools.check(tree, what)),
+                "report": self._tools.check(tree, what).model_dump(mode="json"),
             },
         )
         report = CheckReport.model_validate(held["report"])

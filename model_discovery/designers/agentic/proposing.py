@@ -11,7 +11,6 @@ from model_discovery.designers.agentic.schemas import ProposalDraft, Review
 from model_discovery.designers.agentic.searching import Reading, kept_as, known_papers, read_up
 from model_discovery.designers.knowledge import FailedIdea, Idea, Prediction
 from model_discovery.designers.requests import DesignRequest, Proposal
-from model_discovery.llm.journal import as_json
 from model_discovery.llm.types import BadReply
 
 _FIRST_ROUNDS = 2  # of search, before the first draft
@@ -190,7 +189,7 @@ def proposal_of(accepted: Accepted, request: DesignRequest) -> Proposal:
         expected_effect=draft.expected_effect,
         prediction=draft.prediction,
         risks=tuple(draft.risks),
-        review=as_json(review) if review else {},
+        review=review.model_dump(mode="json") if review else {},
     )
 
 
