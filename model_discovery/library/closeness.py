@@ -8,17 +8,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from model_discovery.library.frequencies import Frequencies
 from model_discovery.library.ngrams import counted_stems, words_of
 from model_discovery.library.store import Store
 
 _LONGEST_QUERY = 20_000
 
 
-def closest(store: Store, query: str, candidates: Sequence[int], known: dict[int, int]) -> list[int]:
-    """The candidates by the cosine of their word weights with the query's, nearest first.
-
-    ``known`` keeps frequencies of stems from one query to the next; empty it when passages come or go.
-    """
+def closest(store: Store, frequencies: Frequencies, query: str, candidates: Sequence[int]) -> list[int]:
+    """The candidates by the cosine of their word weights with the query's, nearest first."""
     passages = store.stems_of(candidates)
     if not passages:
         return []
@@ -27,10 +25,7 @@ def closest(store: Store, query: str, candidates: Sequence[int], known: dict[int
     stems, place = np.unique(
         np.concatenate([asked, *(stems for stems, _ in passages.values())]), return_inverse=True
     )
-    new = [stem for stem in stems.tolist() if stem not in known]
-    known.update(dict.fromkeys(new, 0) | store.stem_frequencies(new))
-    counts = np.array([known[stem] for stem in stems.tolist()])
-    idf = np.log((1 + store.passages_in_all()) / (1 + counts)) + 1
+    idf = np.log((1 + store.passages_in_all()) / (1 + frequencies.of(stems))) + 1
     wanted = np.zeros(len(stems))
     wanted[place[: len(asked)]] = (1 + np.log(times_asked)) * idf[place[: len(asked)]]
     place = place[len(asked) :]

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from model_discovery.library.ngrams import words_of
+from model_discovery.library.frequencies import Frequencies
+from model_discovery.library.ngrams import stems_of, words_of
 from model_discovery.library.store import Store
 
 Only = Literal["cards", "papers"]
@@ -21,9 +22,11 @@ _WHERE = {
 }
 
 
-def lexical_search(store: Store, query: str, n: int, only: Only | None = None) -> list[int]:
+def lexical_search(
+    store: Store, frequencies: Frequencies, query: str, n: int, only: Only | None = None
+) -> list[int]:
     """Ids of the passages that have words of the query, best first, at most ``n``."""
-    words = telling_words(store, query)
+    words = telling_words(frequencies, query)
     if not words:
         return []
     match = " OR ".join(f'"{word}"' for word in words)
@@ -35,13 +38,15 @@ def lexical_search(store: Store, query: str, n: int, only: Only | None = None) -
     return [int(row[0]) for row in rows]
 
 
-def telling_words(store: Store, query: str) -> list[str]:
+def telling_words(frequencies: Frequencies, query: str) -> list[str]:
     """The words of a query that are looked up: the rarest, until they are `MOST_WORDS` or `MOST_PLACES`.
 
-    A word that more passages have than that says little by itself, and is left to the vectors.
+    A word that more passages have than that says little by itself, and is left to the vectors. A word is
+    taken to be in every passage that has its stem.
     """
     words = list(dict.fromkeys(words_of(query[:_LONGEST_QUERY])))
-    known = {word: count for word in words if (count := store.frequency(word))}
+    counts = frequencies.of(stems_of(words)).tolist()
+    known = {word: count for word, count in zip(words, counts, strict=True) if count}
     chosen, places = [], 0
     for word in sorted(known, key=lambda word: known[word])[:MOST_WORDS]:
         places += known[word]

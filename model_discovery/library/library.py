@@ -8,6 +8,7 @@ from typing import Any, Self
 from model_discovery.errors import EXIT_FAILED, UserError, unknown
 from model_discovery.library.closeness import closest
 from model_discovery.library.embedders import Embedder, EmbedderFacts, embedder_of
+from model_discovery.library.frequencies import Frequencies
 from model_discovery.library.fusion import fuse
 from model_discovery.library.lexical import Only, lexical_search
 from model_discovery.library.store import Store, paper_of
@@ -35,7 +36,7 @@ class PaperLibrary:
         self._embedder = embedder
         self._vectors: VectorIndex | None = None
         self._version = -1
-        self._stems: dict[int, int] = {}
+        self._frequencies: Frequencies | None = None
         self._file_lock: Any = None
 
     @classmethod
@@ -103,6 +104,7 @@ class PaperLibrary:
             with self._store.writing():
                 self._store.remove(number)
             self._changed()
+            self._keep_up()
         return True
 
     def search(self, query: str, k: int = 10, sources: Sequence[Source] = LOCAL) -> list[Hit]:
@@ -116,14 +118,14 @@ class PaperLibrary:
             return []
         only = chosen[0] if len(chosen) == 1 else None
         with self._store.reading():
-            vectors = self._current()
+            vectors, frequencies = self._current()
             depth = max(_CANDIDATES, 5 * k)
-            words = lexical_search(self._store, query, depth, only)
+            words = lexical_search(self._store, frequencies, query, depth, only)
             [vector] = self._embedder.embed([query])
             cards = None if only is None else self._card_passages()
             nearest = vectors.search(vector, depth, cards, inside=only == "cards")
             candidates = [id_ for id_, _ in fuse([nearest, words])]
-            closer = closest(self._store, query, candidates[:_LOOKED_AT], self._stems)
+            closer = closest(self._store, frequencies, query, candidates[:_LOOKED_AT])
             return self._hits(self._chosen(fuse([nearest, words, closer]), k))
 
     def papers(self) -> list[Paper]:
@@ -148,7 +150,7 @@ class PaperLibrary:
     def stats(self) -> Stats:
         """What the library holds, and what its index is made of."""
         with self._store.reading():
-            vectors = self._current()
+            vectors, _ = self._current()
             papers = dict(self._store.rows("SELECT source, count(*) FROM papers GROUP BY source"))
             passages = dict(
                 self._store.rows(
@@ -191,8 +193,7 @@ class PaperLibrary:
             self._store.fact("fitted") or 0
         ):
             self._embed_all()
-        elif self._current().behind > self._allowed_behind():
-            self._write_vectors()
+        self._keep_up()
 
     def _embed_all(self) -> None:
         """Learn anew from all passages and embed them; the vectors of before go in the same transaction."""
@@ -212,6 +213,17 @@ class PaperLibrary:
         self._changed()
         self._write_vectors()
 
+    def _keep_up(self) -> None:
+        """Write anew what is kept of the database's contents where it has fallen behind; under the lock."""
+        vectors, frequencies = self._current()
+        if vectors.behind > self._allowed_behind():
+            self._write_vectors()
+        if frequencies.behind > self._allowed_behind():
+            with self._store.writing():
+                self._store.keep_frequencies(frequencies.last, *frequencies.all())
+            self._frequencies = None
+            self._changed()
+
     def _write_vectors(self) -> bool:
         """Write the vector file; a failure is a note, as the database has the vectors too."""
         try:
@@ -222,20 +234,21 @@ class PaperLibrary:
         self._vectors = None
         return True
 
-    def _current(self) -> VectorIndex:
-        """The vectors as the database has them now."""
-        version = self._store.version
-        if self._vectors is not None and version == self._version:
-            return self._vectors
-        self._stems.clear()
-        if self._vectors is not None and self._vectors.epoch == self._store.epoch:
-            self._vectors.extend(self._store)
-        else:
+    def _current(self) -> tuple[VectorIndex, Frequencies]:
+        """The vectors and the frequencies of stems as the database has them now."""
+        version, epoch = self._store.version, self._store.epoch
+        if self._vectors is None or self._vectors.epoch != epoch:
             self._learned()
             self._vectors = VectorIndex(self.folder, self._store)
             self._mend()
+        elif version != self._version:
+            self._vectors.extend(self._store)
+        if self._frequencies is None or self._frequencies.epoch != epoch:
+            self._frequencies = Frequencies(self._store)
+        elif version != self._version:
+            self._frequencies.extend(self._store)
         self._version = version
-        return self._vectors
+        return self._vectors, self._frequencies
 
     def _mend(self) -> None:
         """Make the vector file again where it was damaged or is missing, unless another process is at it."""

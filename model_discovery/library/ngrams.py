@@ -11,7 +11,7 @@ import numpy as np
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 Stems = np.ndarray[Any, np.dtype[np.uint32]]
-Counts = np.ndarray[Any, np.dtype[np.uint16]]
+Counts = np.ndarray[Any, np.dtype[np.uint32]]
 
 _WORD = re.compile(r"[^\W_]+")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -28,11 +28,15 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def stems_of(words: Sequence[str]) -> Stems:
+    """Hashes of words cut to six letters; most forms of a word are one then."""
+    return np.fromiter(map(_stem_hash, words), dtype=np.uint32, count=len(words))
+
+
 def counted_stems(words: Sequence[str]) -> tuple[Stems, Counts]:
-    """Hashes of words cut to six letters (most forms of a word are one then), and how often each occurs."""
-    hashes = np.fromiter(map(_stem_hash, words), dtype=np.uint32, count=len(words))
-    stems, counts = np.unique(hashes, return_counts=True)
-    return stems, counts.astype(np.uint16)
+    """The stems of some words, each once and sorted, and how often each occurs."""
+    stems, counts = np.unique(stems_of(words), return_counts=True)
+    return stems, counts.astype(np.uint32)
 
 
 def ngram_hashes(text: str, least: int = 3, most: int = 5) -> Hashes:

@@ -6,7 +6,6 @@ was. ``epoch`` counts the changes after which vectors made before are void or go
 
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +17,9 @@ from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.library.ngrams import Counts, Stems, counted_stems, words_of
 from model_discovery.library.types import Paper, Passage
 
-FORMAT = 3
+FORMAT = 4
 _LARGEST_JOURNAL, _CACHE_KIB = 16 * 2**20, 64 * 2**10
-# Adding a paper changes the same thousand pages of counts as the one before: copied once for several.
+# Adding a paper changes many of the pages that the one before has changed: copied once for several.
 _CHECKPOINT_PAGES = 8_000
 
 _SCHEMA = f"""
@@ -34,9 +33,9 @@ CREATE INDEX papers_of_source ON papers(source);
 CREATE INDEX passages_of_paper ON passages(paper);
 CREATE TABLE vectors(passage INTEGER PRIMARY KEY, vector BLOB NOT NULL);
 CREATE VIRTUAL TABLE words USING fts5(title, text, content='', tokenize='unicode61');
-CREATE TABLE word_counts(word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE stems(passage INTEGER PRIMARY KEY, hashes BLOB NOT NULL, counts BLOB NOT NULL);
-CREATE TABLE stem_counts(stem INTEGER PRIMARY KEY, passages INTEGER NOT NULL);
+CREATE TABLE stems(passage INTEGER PRIMARY KEY, stems BLOB NOT NULL, counts BLOB NOT NULL);
+CREATE TABLE frequencies(epoch INTEGER PRIMARY KEY, last INTEGER NOT NULL, stems BLOB NOT NULL,
+                         passages BLOB NOT NULL);
 INSERT INTO facts VALUES ('format', {FORMAT}), ('epoch', 0), ('passages', 0);
 """
 
@@ -169,58 +168,51 @@ class Store:
 
     def _index(self, passages: Sequence[tuple[int, str, str]], *, gone: bool = False) -> None:
         """Enter the words of ``(id, names, text)``, or strike them out."""
-        counts: Counter[str] = Counter()
-        stem_counts: Counter[int] = Counter()
         command, value = ("words, ", "'delete', ") if gone else ("", "")
         for id_, names, text in passages:
             in_title, in_text = words_of(names), words_of(text)
-            counts.update({*in_title, *in_text})
             self._connection.execute(
                 f"INSERT INTO words({command}rowid, title, text) VALUES ({value}?, ?, ?)",
                 (id_, " ".join(in_title), " ".join(in_text)),
             )
-            hashes, times = counted_stems(in_title + in_text)
-            stem_counts.update(hashes.tolist())
             if gone:
                 self._connection.execute("DELETE FROM stems WHERE passage = ?", (id_,))
             else:
-                row = (id_, hashes.tobytes(), times.tobytes())
+                stems, counts = counted_stems(in_title + in_text)
+                row = (id_, stems.tobytes(), counts.tobytes())
                 self._connection.execute("INSERT INTO stems VALUES (?, ?, ?)", row)
-        sign = -1 if gone else 1
-        self._count("word_counts", "word", [(word, sign * count) for word, count in sorted(counts.items())])
-        self._count("stem_counts", "stem", [(stem, sign * count) for stem, count in stem_counts.items()])
-        self.set_fact("passages", self.passages_in_all() + sign * len(passages))
-
-    def _count(self, table: str, key: str, more: Sequence[tuple[str | int, int]]) -> None:
-        self._connection.executemany(
-            f"INSERT INTO {table} VALUES (?, ?) "
-            f"ON CONFLICT({key}) DO UPDATE SET passages = passages + excluded.passages",
-            more,
-        )
+        more = -len(passages) if gone else len(passages)
+        self.set_fact("passages", self.passages_in_all() + more)
 
     def passages_in_all(self) -> int:
         """How many passages there are."""
         return int(self.fact("passages"))
 
-    def frequency(self, word: str) -> int:
-        """How many passages have a word."""
-        return int(self.one("SELECT passages FROM word_counts WHERE word = ?", (word,)) or 0)
-
-    def stem_frequencies(self, stems: Sequence[int]) -> dict[int, int]:
-        """How many passages have each of some stems; those that none has are left out."""
-        if not stems:
-            return {}
-        marks = ", ".join("?" * len(stems))
-        return dict(self.rows(f"SELECT stem, passages FROM stem_counts WHERE stem IN ({marks})", stems))
-
     def stems_of(self, passages: Sequence[int]) -> dict[int, tuple[Stems, Counts]]:
         """The stems of some passages, and how often each occurs in them."""
         marks = ", ".join("?" * len(passages))
-        rows = self.rows(f"SELECT passage, hashes, counts FROM stems WHERE passage IN ({marks})", passages)
-        return {
-            id_: (np.frombuffer(hashes, dtype=np.uint32), np.frombuffer(counts, dtype=np.uint16))
-            for id_, hashes, counts in rows
-        }
+        rows = self.rows(f"SELECT passage, stems, counts FROM stems WHERE passage IN ({marks})", passages)
+        return {id_: (_integers(stems), _integers(counts)) for id_, stems, counts in rows}
+
+    def stems_after(self, passage: int) -> tuple[int, list[Stems]]:
+        """The stems of every passage whose id is greater, and the last of these ids."""
+        rows = self.rows("SELECT passage, stems FROM stems WHERE passage > ? ORDER BY passage", (passage,))
+        return (rows[-1][0] if rows else passage), [_integers(stems) for _, stems in rows]
+
+    def kept_frequencies(self) -> tuple[int, Stems, Counts]:
+        """The last passage whose stems were counted, the stems (sorted), and how many passages have each.
+
+        Nothing when a passage has gone since.
+        """
+        rows = self.rows("SELECT last, stems, passages FROM frequencies WHERE epoch = ?", (self.epoch,))
+        last, stems, passages = rows[0] if rows else (0, b"", b"")
+        return last, _integers(stems), _integers(passages)
+
+    def keep_frequencies(self, last: int, stems: Stems, passages: Counts) -> None:
+        """Write what `kept_frequencies` reads; within `writing`."""
+        self._connection.execute("DELETE FROM frequencies")
+        row = (self.epoch, last, stems.tobytes(), passages.tobytes())
+        self._connection.execute("INSERT INTO frequencies VALUES (?, ?, ?, ?)", row)
 
     def add_vectors(self, passages: Sequence[int], vectors: Matrix) -> None:
         """Write the vectors of passages, rounded to 16 bits; within `writing`."""
@@ -283,6 +275,10 @@ class Store:
 def _names(paper: Paper) -> str:
     """What a paper is called by: its title, and the id of a card (``gla``), which is how people name it."""
     return f"{paper.title} {paper.id.replace('_', ' ')}" if paper.source == "cards" else paper.title
+
+
+def _integers(data: bytes) -> Stems:
+    return np.frombuffer(data, dtype=np.uint32)
 
 
 def paper_of(data: str) -> Paper:

@@ -160,7 +160,9 @@ def _index_of(ids: Any, vectors: Matrix) -> tuple[str, Any]:
         index.add_with_ids(vectors, ids)
         return "flat", index
     lists = int(4 * np.sqrt(len(ids)))
-    inverted = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
+    inverted = faiss.IndexIVFScalarQuantizer(
+        faiss.IndexFlatIP(width), width, lists, _half(), faiss.METRIC_INNER_PRODUCT
+    )
     inverted.cp.seed, inverted.cp.niter = 1, 8
     inverted.train(vectors[:: max(1, len(ids) // (40 * lists))])
     inverted.add_with_ids(vectors, ids)
@@ -169,7 +171,12 @@ def _index_of(ids: Any, vectors: Matrix) -> tuple[str, Any]:
 
 def _flat(width: int) -> Any:
     faiss = _faiss()
-    return faiss.IndexIDMap2(faiss.IndexFlatIP(width))
+    return faiss.IndexIDMap2(faiss.IndexScalarQuantizer(width, _half(), faiss.METRIC_INNER_PRODUCT))
+
+
+def _half() -> Any:
+    """16 bits a number, which is what the database has: nothing is lost, and a search reads half as much."""
+    return _faiss().ScalarQuantizer.QT_fp16
 
 
 def _parameters(index: Any, chosen: Any) -> Any:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from library_makers import own_library, paper, passage, small_papers
 
 from model_discovery.errors import UserError
+from model_discovery.library import PaperLibrary
 from model_discovery.library import library as library_module
 from model_discovery.library import vectors as vectors_module
 
@@ -39,6 +41,12 @@ def adding(folder: Path, name: str, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
 
 
+def counted(library: PaperLibrary) -> Counter[int]:
+    """The passages of each stem, counted one by one."""
+    _, passages = library._store.stems_after(0)
+    return Counter(stem for stems in passages for stem in stems.tolist())
+
+
 def consistent(folder: Path) -> set[str]:
     """Ids of the papers of a library that is whole."""
     with own_library(folder) as library:
@@ -46,7 +54,9 @@ def consistent(folder: Path) -> set[str]:
         for table in ("vectors", "stems"):
             assert [i for (i,) in library._store.rows(f"SELECT passage FROM {table} ORDER BY 1")] == ids
         assert library._store.passages_in_all() == len(ids)
-        assert library._current().count == len(ids)
+        vectors, frequencies = library._current()
+        assert vectors.count == len(ids)
+        assert dict(zip(*(a.tolist() for a in frequencies.all()), strict=True)) == counted(library)
         assert library.notes == []
         return {one.id for one in library.papers()}
 
@@ -216,11 +226,11 @@ def test_what_is_newer_than_the_file_is_searched_beside_it(
         for one, passages in small_papers()[5:]:
             library.add(one, passages)
         assert (tmp_path / "manifest.json").read_text() == written
-        assert library._current().behind == 3
+        assert [one.behind for one in library._current()] == [3, 8]
         assert library.search("parallel prefix scan")[0].paper.id == "scan"
         monkeypatch.setattr(library_module, "_BEHIND", 0)
         library.add(paper("one more"), [passage("and a text")])
-        assert library._current().behind == 0
+        assert [one.behind for one in library._current()] == [0, 0]
         assert library.search("parallel prefix scan")[0].paper.id == "scan"
 
 

@@ -67,11 +67,12 @@ def test_accents_ligatures_and_case_do_not_matter(tmp_path: Path) -> None:
 def test_of_a_long_query_the_rarest_words_are_looked_up(
     library: PaperLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    _, frequencies = library._current()
     monkeypatch.setattr(lexical, "MOST_WORDS", 2)
-    assert telling_words(library._store, "the a router sends of unknown") == ["router", "sends"]
+    assert telling_words(frequencies, "the a router sends of unknown") == ["router", "sends"]
     monkeypatch.setattr(lexical, "MOST_PLACES", 1)
-    assert telling_words(library._store, "the a router sends of") == ["router"]
-    assert telling_words(library._store, "the of") == []
+    assert telling_words(frequencies, "the a router sends of") == ["router"]
+    assert telling_words(frequencies, "the of") == []
 
 
 def test_a_word_too_common_to_look_up_still_finds(
