@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from model_discovery.config.environment import environment
 from model_discovery.errors import EXIT_FAILED, UserError, unknown
 from model_discovery.library import lexical_svd
 from model_discovery.library.lexical_svd import LexicalSvd, Matrix
@@ -220,14 +221,12 @@ def _litellm() -> Any:
 
 
 def _key(model: str) -> str | None:
-    """The key of a model's provider, from the environment or ``.env``; None where there is none."""
-    from dotenv import dotenv_values
-
+    """The key of a model's provider; None where there is none."""
     try:
         provider = str(_litellm().get_llm_provider(model)[1])
     except importlib.import_module("openai").OpenAIError:
         return None
-    return {**dotenv_values(".env"), **os.environ}.get(f"{provider.upper()}_API_KEY")
+    return environment().get(f"{provider.upper()}_API_KEY")
 
 
 def _number(text: str, name: str) -> float:

@@ -1,11 +1,10 @@
 """Keys of model providers: found in the environment or ``.env``, and kept out of every text."""
 
-import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from model_discovery.config.environment import environment
 from model_discovery.llm.loading import load_litellm
 
 # litellm wants an address of these, and asks this machine without one.
@@ -16,13 +15,6 @@ _OWN_WAYS = {"bedrock", "bedrock_converse", "sagemaker", "vertex_ai"}
 _NEED_ADDRESS = {"hosted_vllm", "lm_studio", "openai_like", "custom_openai", "xinference", "litellm_proxy"}
 _SECRET_NAME = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)S?(_ID)?$")
 _LOOKS_SECRET = re.compile(r"\bsk-[\w*.-]{6,}")
-
-
-def environment() -> dict[str, str]:
-    """The variables of this process, and below them those of ``.env`` in the working folder."""
-    from dotenv import dotenv_values
-
-    return {**{k: v for k, v in dotenv_values(Path(".env")).items() if v}, **os.environ}
 
 
 class Keys:

@@ -79,8 +79,8 @@ def settle_models(config: CampaignConfig) -> CampaignConfig:
     """
     if not asks_models(config):
         return config
+    from model_discovery.config.environment import environment
     from model_discovery.designers.agentic.specs import default_model
-    from model_discovery.llm.keys import environment
 
     agents = config.agents
     update: dict[str, Any] = {}
@@ -227,8 +227,8 @@ def spending_in_words(agents: AgentsConfig) -> str:
 
 def without_models() -> str:
     """What to say of a campaign whose designer asks no model: how to have one that does."""
+    from model_discovery.config.environment import environment
     from model_discovery.designers.agentic.specs import default_model
-    from model_discovery.llm.keys import environment
 
     model = default_model(environment())
     how = f"add --designer agentic (it would ask {model})" if model else _what_to_set()

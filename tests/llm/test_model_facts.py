@@ -7,9 +7,10 @@ from llm_makers import GOOD, KEY, Asker
 from scripted_server import ScriptedServer
 
 from model_discovery.config.agents import Price, SpendingLimits
+from model_discovery.config.environment import environment
 from model_discovery.errors import UserError
 from model_discovery.llm import ModelSettings, ModelUnavailable
-from model_discovery.llm.keys import Keys, environment
+from model_discovery.llm.keys import Keys
 from model_discovery.llm.models import context_of, missing, native_schema, price_of, provider_of
 
 SONNET = "anthropic/claude-sonnet-4-5"

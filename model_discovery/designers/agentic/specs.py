@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, PrivateAttr, ValidationError
 
 from model_discovery.config import AgentsConfig, SpendingLimits
+from model_discovery.config.environment import environment
 from model_discovery.designers.agentic.brief import Brief
 from model_discovery.designers.agentic.steps import ROLES, attributes
 from model_discovery.designers.agentic.yaml_lines import Lines, Place, load_yaml
 from model_discovery.designers.requests import Operator
 from model_discovery.errors import EXIT_FAILED, UserError, nearest, unknown
-from model_discovery.llm.keys import environment
 from model_discovery.llm.types import ModelSettings, SchemaMode
 from model_discovery.shipped import shipped_folder
 
