@@ -14,9 +14,7 @@ _TEXT = """
 # A unit of each kind
 
 {% for unit in units %}
-```python
-{{ unit.source | trim }}
-```
+{{ unit.source | trim | fenced("python") }}
 {% endfor %}
 
 # How a design is given back
@@ -26,9 +24,7 @@ the defaults, slots), the sources of its new units in `units` (a list of texts, 
 its proposal. A name is looked up among `units`, the parents' units and the library, in this order. Change the
 `block` that `design` gave you, or write one:
 
-```json
-{{ example }}
-```
+{{ example | fenced("json") }}
 
 `changes` says what was changed, an entry each; `papers` are arXiv ids. A `prediction` is held against what is
 measured: `metric` is `loss` or a suite, `direction` `lower` or `higher`, `against` `parent` or

@@ -3,10 +3,10 @@
 import ast
 import textwrap
 from collections.abc import Callable
-from typing import Any
 
 from model_discovery.blocks.unit_data import Unit
 from model_discovery.checks.report import CheckReport, Finding
+from model_discovery.designers.agentic.fences import closed, fenced
 from model_discovery.designers.agentic.schemas import ProposalDraft
 from model_discovery.designers.knowledge import Idea, KnownDesign, Prediction, ScaleResult, UnitStatistic
 from model_discovery.library.types import Hit
@@ -26,11 +26,11 @@ def finding(found: Finding) -> str:
     where = f" at {found.where}" if found.where else ""
     lines = [f"- {found.severity}: {found.check}{where}"]
     if found.measured:
-        lines.append(f"  measured: {found.measured}")
+        lines.append(f"  measured: {closed(found.measured)}")
     if found.limit:
         lines.append(f"  allowed: {found.limit}")
     if found.hint:
-        lines.append(f"  hint: {found.hint}")
+        lines.append(f"  hint: {closed(found.hint)}")
     return "\n".join(lines)
 
 
@@ -150,7 +150,8 @@ def proposal(given: ProposalDraft) -> str:
         "Risks": "\n".join(f"- {risk}" for risk in given.risks),
         "References": ", ".join(given.references),
     }
-    return "\n\n".join([*parts, *(f"{title}:\n{text}" for title, text in titled.items() if text)])
+    parts += [f"{title}:\n{text}" for title, text in titled.items() if text]
+    return "\n\n".join(map(closed, parts))
 
 
 def hit(found: Hit) -> str:
@@ -169,8 +170,8 @@ def hit(found: Hit) -> str:
 
 
 _FILTERS = (
-    numbered, finding, report, interface, says, forward, rating, result, known, statistic, idea, prediction,
-    proposal, hit,
+    fenced, numbered, finding, report, interface, says, forward, rating, result, known, statistic, idea,
+    prediction, proposal, hit,
 )  # fmt: skip
-FILTERS: dict[str, Callable[[Any], str]] = {each.__name__: each for each in _FILTERS}
+FILTERS: dict[str, Callable[..., str]] = {each.__name__: each for each in _FILTERS}
 """Filters of templates by name."""

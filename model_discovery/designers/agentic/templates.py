@@ -24,6 +24,7 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from model_discovery.designers.agentic.fences import closed
 from model_discovery.errors import UserError, nearest
 
 _MARK = "\x1e"
@@ -63,7 +64,7 @@ class _Partials(BaseLoader):
 
 
 def _plain(value: Any) -> Any:
-    return value.replace(_MARK, " ") if isinstance(value, str) else value
+    return closed(value.replace(_MARK, " ")) if isinstance(value, str) else value
 
 
 class Templates:
