@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from model_discovery.cli import main
+
 ROOT = Path(__file__).parents[2]
 UNIT = '''
 import torch
@@ -81,14 +83,30 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         (["tree", "list"], ["model_discovery.db", "discover"]),
     ],
 )
-def test_one_clear_error_and_exit_code_two(arguments: list[str], words: list[str], tmp_path: Path) -> None:
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+def test_one_clear_error_and_exit_code_two(
+    arguments: list[str],
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["model-discovery", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2, said
     for word in words:
-        assert word in done.stderr
-    assert len(done.stderr.strip().splitlines()) <= 2
+        assert word in said
+    assert len(said.strip().splitlines()) <= 2
     assert not (tmp_path / "model_discovery.db").exists()
+
+
+@pytest.mark.parametrize("arguments", [["discover", ""], ["verify"], ["tree", "list"]])
+def test_a_process_of_its_own_ends_alike(arguments: list[str], tmp_path: Path) -> None:
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) <= 2
 
 
 @pytest.mark.parametrize("variable", ["DATA_DIR", "CKPT_DIR"])

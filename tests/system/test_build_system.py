@@ -10,6 +10,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from model_discovery import BuildSystem, DiscoveryResult
+from model_discovery.cli import main
 from model_discovery.errors import UserError
 from model_discovery.evolution import Leaderboard, LeaderboardRow
 from model_discovery.evolution.state import Estimate
@@ -170,13 +171,20 @@ def test_the_command_line_sees_the_same(result: DiscoveryResult, folder: Path) -
     ],
 )
 def test_json_has_standard_output_for_itself(
-    command: str, key: str, result: DiscoveryResult, folder: Path
+    command: str,
+    key: str,
+    result: DiscoveryResult,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     assert result.campaign == "demo-1"
-    words = [sys.executable, "-m", "model_discovery", *command.split(), "--db", "tree.db", "--json"]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["model-discovery", *command.split(), "--db", "tree.db", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    found = json.loads(capfd.readouterr().out)
     assert key in (found[0] if isinstance(found, list) else found)
 
 
