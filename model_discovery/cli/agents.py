@@ -14,6 +14,7 @@ from model_discovery.cli.options import (
     Db,
     Debug,
     Model,
+    Quiet,
     SandboxLevel,
     show_facts,
 )
@@ -91,7 +92,7 @@ def bench(
     agent_spec: AgentSpec = None,
     workers: Annotated[int | None, typer.Option(help="Sessions at once; 4 unless told.")] = None,
     sandbox: SandboxLevel = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")] = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:

@@ -12,6 +12,7 @@ from model_discovery.cli.options import (
     Corpus,
     Db,
     Debug,
+    Quiet,
     RecipeName,
     Suites,
     Track,
@@ -26,6 +27,7 @@ app = typer.Typer(help="Run the human designs with several seeds, and compare th
 
 @app.command("run")
 def run(
+    context: typer.Context,
     designs: Annotated[
         list[str] | None, typer.Argument(help="Human designs by name; all unless told.")
     ] = None,
@@ -44,7 +46,7 @@ def run(
     workers: Workers = None,
     track: Track = None,
     db: Db = DEFAULT_DB,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the result.")] = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -53,10 +55,7 @@ def run(
 
     progress = not (quiet or as_json)
     if resume is not None:
-        refuse_with_resume({
-            "a design": designs, "--scale": scale, "--seeds": seeds, "--recipe": recipe, "--corpus": corpus,
-            "--suite": suite, "--blimp-dir": blimp_dir, "--name": name,
-        })  # fmt: skip
+        refuse_with_resume(context)
         result = BuildSystem(db=db, workers=workers, track=track, progress=progress).resume(resume)
     else:
         result = baselines.run(

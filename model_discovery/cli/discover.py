@@ -16,6 +16,7 @@ from model_discovery.cli.options import (
     Debug,
     Flow,
     Model,
+    Quiet,
     Suites,
     Track,
     Workers,
@@ -26,98 +27,87 @@ from model_discovery.errors import EXIT_INTERRUPTED, UserError
 
 _Number = TypeVar("_Number", int, float)
 
+Instruction = Annotated[str | None, typer.Argument(help="What to look for, in one sentence.")]
+Preset = Annotated[str | None, typer.Option(help="demo (unless told), laptop, gpu, paper or baselines.")]
+Resume = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Go on with a campaign that was stopped; --api-base: its models' server moved."
+    ),
+]
+Name = Annotated[str | None, typer.Option(help="Name of the campaign; made from the preset unless told.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of every random draw.")]
+Recipe = Annotated[str | None, typer.Option(help="grammar (made on the spot) or text (needs --corpus).")]
+Selector = Annotated[str | None, typer.Option(help="posterior, quadrant, greedy or random.")]
+Designer = Annotated[
+    str | None, typer.Option(help="genetic (unless told) or agentic: designs by language models.")
+]
+Designers = Annotated[
+    str | None,
+    typer.Option(metavar="NAME=SHARE,…", help="Several designers, such as agentic=0.7,genetic=0.3."),
+]
+MaxDollars = Annotated[
+    float | None, typer.Option(help="What the whole campaign may spend on models, in US dollars.")
+]
+MaxTokens = Annotated[int | None, typer.Option(help="Tokens, in and out, that its models may use in all.")]
+DesignBudget = Annotated[int | None, typer.Option(help="How many designs may be made.")]
+VerifyBudget = Annotated[
+    str | None, typer.Option(metavar="SCALE=N,…", help="Runs per scale, such as 0.1M=12,0.4M=3.")
+]
+Assign = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Any other key of the configuration.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be spent, then stop.")]
+
 
 def discover(
-    instruction: Annotated[str | None, typer.Argument(help="What to look for, in one sentence.")] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="demo (unless told), laptop, gpu, paper or baselines.")
-    ] = None,
-    resume: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Go on with a campaign that was stopped.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the campaign; made from the preset unless told.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="grammar (made on the spot) or text (needs --corpus).")
-    ] = None,
+    context: typer.Context,
+    instruction: Instruction = None,
+    preset: Preset = None,
+    resume: Resume = None,
+    name: Name = None,
+    seed: Seed = None,
+    recipe: Recipe = None,
     corpus: Corpus = None,
     suite: Suites = None,
     blimp_dir: BlimpDir = None,
-    selector: Annotated[str | None, typer.Option(help="posterior, quadrant, greedy or random.")] = None,
-    designer: Annotated[
-        str | None, typer.Option(help="genetic (unless told) or agentic: designs by language models.")
-    ] = None,
-    designers: Annotated[
-        str | None,
-        typer.Option(metavar="NAME=SHARE,…", help="Several designers, such as agentic=0.7,genetic=0.3."),
-    ] = None,
+    selector: Selector = None,
+    designer: Designer = None,
+    designers: Designers = None,
     model: Model = None,
     api_base: ApiBase = None,
     agent_spec: AgentSpec = None,
     flow: Flow = None,
-    max_dollars: Annotated[
-        float | None, typer.Option(help="What the whole campaign may spend on models, in US dollars.")
-    ] = None,
-    max_llm_tokens: Annotated[
-        int | None, typer.Option(help="Tokens, in and out, that its models may use in all.")
-    ] = None,
-    design_budget: Annotated[int | None, typer.Option(help="How many designs may be made.")] = None,
-    verify_budget: Annotated[
-        str | None, typer.Option(metavar="SCALE=N,…", help="Runs per scale, such as 0.1M=12,0.4M=3.")
-    ] = None,
-    assign: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Any other key of the configuration."),
-    ] = None,
+    max_dollars: MaxDollars = None,
+    max_llm_tokens: MaxTokens = None,
+    design_budget: DesignBudget = None,
+    verify_budget: VerifyBudget = None,
+    assign: Assign = None,
     workers: Workers = None,
     track: Track = None,
     db: Db = DEFAULT_DB,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be spent, then stop.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the result.")] = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Run a campaign: check, train, score and evolve designs, then print what was found."""
     from model_discovery.system import BuildSystem
 
+    progress = not (quiet or as_json)
     if resume is not None:
-        refuse_with_resume({
-            "an instruction": instruction, "--preset": preset, "--name": name, "--seed": seed,
-            "--recipe": recipe, "--corpus": corpus, "--suite": suite, "--blimp-dir": blimp_dir,
-            "--selector": selector, "--designer": designer, "--designers": designers, "--model": model,
-            "--api-base": api_base, "--agent-spec": agent_spec, "--flow": flow, "--max-dollars": max_dollars,
-            "--max-llm-tokens": max_llm_tokens, "--design-budget": design_budget,
-            "--verify-budget": verify_budget, "--set": assign, "--dry-run": dry_run,
-        })  # fmt: skip
-        system = BuildSystem(db=db, workers=workers, track=track, progress=not (quiet or as_json))
-        result = system.resume(resume)
+        refuse_with_resume(context, "api_base")
+        system = BuildSystem(db=db, workers=workers, track=track, progress=progress)
+        result = system.resume(resume, api_base=api_base)
     else:
         system = BuildSystem(
-            preset or "demo",
-            db=db,
-            seed=seed,
-            recipe=recipe,
-            corpus=corpus,
-            suites=tuple(suite) if suite else None,
-            blimp_dir=None if blimp_dir is None else str(blimp_dir),
-            selector=selector,
-            designer=designer,
-            designers=_shares(designers),
-            model=model,
-            api_base=api_base,
-            agent_spec=agent_spec,
-            flow=flow,
-            max_dollars=max_dollars,
-            max_llm_tokens=max_llm_tokens,
-            designs=design_budget,
-            runs=_runs(verify_budget),
-            workers=workers,
-            track=track,
-            overrides=assign or (),
-            progress=not (quiet or as_json),
-        )
+            preset or "demo", db=db, seed=seed, recipe=recipe, corpus=corpus,
+            suites=tuple(suite) if suite else None, blimp_dir=blimp_dir, selector=selector,
+            designer=designer, designers=_shares(designers), model=model, api_base=api_base,
+            agent_spec=agent_spec, flow=flow, max_dollars=max_dollars, max_llm_tokens=max_llm_tokens,
+            designs=design_budget, runs=_runs(verify_budget), workers=workers, track=track,
+            overrides=assign or (), progress=progress,
+        )  # fmt: skip
         if dry_run:
             typer.echo(system.plan())
             return

@@ -1,6 +1,6 @@
 """Options that several commands share, each said once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -11,6 +11,7 @@ from model_discovery.errors import UserError
 DEFAULT_DB = "model_discovery.db"
 
 _Facts = TypeVar("_Facts")
+_BESIDE_RESUME = ("resume", "workers", "track", "db", "quiet", "as_json", "debug")
 
 Db = Annotated[str, typer.Option("--db", help="The design tree: a SQLite file or a database URL.")]
 Campaign = Annotated[
@@ -68,19 +69,33 @@ Flow = Annotated[
     Literal["units", "direct"] | None,
     typer.Option("--flow", help="Write designs unit by unit (unless told), or as one block."),
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the result.")]
 SandboxLevel = Annotated[
     Literal["auto", "namespaces", "plain"],
     typer.Option("--sandbox", help="Isolation of generated code: auto, namespaces or plain."),
 ]
 
 
-def refuse_with_resume(options: Mapping[str, object]) -> None:
-    """UserError for an option, by name with its value, that was given and cannot change what goes on."""
-    if given := [name for name, value in options.items() if value not in (None, []) and value is not False]:
-        raise UserError(
-            f"--resume goes on with the configuration stored in the tree; {given[0]} cannot change it.",
-            hint="leave it out, or start a new campaign",
-        )
+def refuse_with_resume(context: typer.Context, *allowed: str) -> None:
+    """UserError for what was typed beside ``--resume`` and cannot change what goes on.
+
+    Parameters
+    ----------
+    allowed
+        Parameters that may stand there, by name, besides those that say how it runs and is shown.
+    """
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if source is None or source.name != "COMMANDLINE":
+            continue
+        if name not in (*_BESIDE_RESUME, *allowed):
+            option = parameter.opts[0]
+            shown = option if option.startswith("-") else option.upper()
+            raise UserError(
+                f"--resume goes on with the configuration stored in the tree; {shown} cannot change it.",
+                hint="leave it out, or start a new campaign",
+            )
 
 
 def print_json(value: object) -> None:

@@ -102,3 +102,7 @@ class CampaignConfig(_Model):
     def scales(self) -> tuple[str, ...]:
         """Scales of the ladder, lowest first, as the budget names them."""
         return tuple(self.budget.runs)
+
+    def with_agents(self, **values: object) -> "CampaignConfig":
+        """The same with these values of ``agents``."""
+        return self.model_copy(update={"agents": self.agents.model_copy(update=values)})

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from model_discovery.evolution.budgets import pyramid as pyramid
     from model_discovery.evolution.campaigns import begin_campaign as begin_campaign
     from model_discovery.evolution.campaigns import check_campaign as check_campaign
+    from model_discovery.evolution.campaigns import current_config as current_config
     from model_discovery.evolution.campaigns import resume_campaign as resume_campaign
     from model_discovery.evolution.controller import CampaignEvent as CampaignEvent
     from model_discovery.evolution.controller import Controller as Controller
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "budgets": ("pyramid",),
     "designer_results": ("DesignerResult", "by_designer"),
-    "campaigns": ("begin_campaign", "check_campaign", "resume_campaign"),
+    "campaigns": ("begin_campaign", "check_campaign", "current_config", "resume_campaign"),
     "controller": ("CampaignEvent", "Controller", "Ending", "WorkFunctions"),
     "describe": ("Description", "describe_design"),
     "knowledge": ("KnowledgeMaker",),

@@ -12,6 +12,9 @@ from model_discovery.evolution.budgets import check_budget
 from model_discovery.evolution.operators import check_designers
 from model_discovery.evolution.selectors import get_selector
 
+MOVED = "moved"
+"""Kind of the event that says where the models' server of a campaign is from now on."""
+
 
 def begin_campaign(
     tree: DesignTree,
@@ -46,11 +49,30 @@ def begin_campaign(
     return row
 
 
-def resume_campaign(tree: DesignTree, name: str, seeds: Mapping[str, SeedDesign]) -> CampaignRow:
-    """The campaign of this name, ready to go on: a kill while it began may have left human designs out."""
+def resume_campaign(
+    tree: DesignTree, name: str, seeds: Mapping[str, SeedDesign], *, api_base: str | None = None
+) -> CampaignRow:
+    """The campaign of this name, ready to go on: a kill while it began may have left human designs out.
+
+    Parameters
+    ----------
+    api_base
+        Where the server of its models is from now on, if it has moved. Kept in the timeline: the
+        configuration stays as the campaign was begun.
+    """
     row = tree.campaign(name)
-    add_seed_designs(tree, row.id, parse_config(row.config), seeds)
+    config = current_config(tree, row)
+    add_seed_designs(tree, row.id, config, seeds)
+    if api_base is not None and api_base != config.agents.api_base:
+        tree.record_event(row.id, MOVED, {"api_base": api_base, "before": config.agents.api_base})
     return row
+
+
+def current_config(tree: DesignTree, campaign: CampaignRow) -> CampaignConfig:
+    """What a campaign goes on with: as it was begun, and the models' server where it is now."""
+    config = parse_config(campaign.config)
+    moves = [event.data["api_base"] for event in tree.events(campaign.id) if event.kind == MOVED]
+    return config.with_agents(api_base=moves[-1]) if moves else config
 
 
 def check_campaign(instruction: str, config: CampaignConfig, seeds: Mapping[str, SeedDesign]) -> None:

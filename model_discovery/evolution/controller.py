@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from model_discovery.blocks.unit_tree import UnitTree
-from model_discovery.config import CampaignConfig
 from model_discovery.config.agents import LLM_DESIGNERS
 from model_discovery.design_tree import CampaignRow, DesignTree, JobRow, NewDecision
 from model_discovery.engine import Job, JobProgress, JobResult
 from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.evolution import recording, resume
+from model_discovery.evolution.campaigns import current_config
 from model_discovery.evolution.policy import Decision, DesignStep, RunStep, decide
-from model_discovery.evolution.requests import RequestMaker
+from model_discovery.evolution.requests import RequestMaker, readdressed
 from model_discovery.evolution.resume import Pending, Replay
 from model_discovery.evolution.selectors import get_selector
 from model_discovery.evolution.state import CampaignState
@@ -116,7 +116,7 @@ class Controller:
     ) -> None:
         self.tree = tree
         self.campaign = campaign
-        self.config = CampaignConfig.model_validate(campaign.config)
+        self.config = current_config(tree, campaign)
         self.state = CampaignState(self.config)
         self.stop = stop or StopFlag()
         self._engine = engine
@@ -220,7 +220,8 @@ class Controller:
         function = self._functions.verify if row.kind == "verify" else self._functions.design
         waits = isinstance(pending.step, DesignStep) and pending.step.designer in LLM_DESIGNERS
         self._by_job[row.id] = pending
-        self._engine.submit(Job(row.id, function, row.request, folder, waits=waits))
+        request = readdressed(row.request, self.config.agents)
+        self._engine.submit(Job(row.id, function, request, folder, waits=waits))
 
     def _collect(self, timeout: float) -> None:
         """Keep whatever workers have finished, at once and in any order."""

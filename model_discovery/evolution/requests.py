@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from model_discovery.blocks.unit_tree import UnitTree
-from model_discovery.config.agents import LLM_DESIGNERS
+from model_discovery.config.agents import LLM_DESIGNERS, AgentsConfig
 from model_discovery.design_tree import DesignTree
 from model_discovery.designers.requests import DesignLimits, DesignRequest, ParentDesign
 from model_discovery.evolution.knowledge import KnowledgeMaker
@@ -103,6 +103,13 @@ class RequestMaker:
             unit_tree = UnitTree.model_validate(self._tree.unit_tree(design_id))
         self.keep(design_id, unit_tree)
         return unit_tree
+
+
+def readdressed(request: dict[str, Any], agents: AgentsConfig) -> dict[str, Any]:
+    """A request that may have been written before the models' server moved, with its address of now."""
+    if not request.get("agents"):
+        return request
+    return {**request, "agents": {**request["agents"], "api_base": agents.api_base}}
 
 
 def structures_to_avoid(state: CampaignState, parents: tuple[int, ...]) -> tuple[str, ...]:

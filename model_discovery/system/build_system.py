@@ -158,18 +158,26 @@ class BuildSystem:
             )
             return self._run(tree, campaign, self.config, self.recipe)
 
-    def resume(self, name: str) -> "DiscoveryResult":
-        """Go on with a campaign that was stopped or killed, under the configuration it was begun with."""
+    def resume(self, name: str, *, api_base: str | None = None) -> "DiscoveryResult":
+        """Go on with a campaign that was stopped or killed, under the configuration it was begun with.
+
+        Parameters
+        ----------
+        api_base
+            Where the server of its models is from now on, if it has moved.
+        """
         from model_discovery.blocks.seed_designs import seed_designs
-        from model_discovery.evolution import resume_campaign
+        from model_discovery.evolution import current_config, resume_campaign
 
         with _open(self.db, create=False) as tree:
-            config = parse_config(tree.campaign(name).config)
+            config = current_config(tree, tree.campaign(name))
+            if api_base is not None:
+                config = models.move_server(config, api_base)
             recipe = _checked_recipe(config)
             models.check_models(config)
             models.reach_servers(config, begun=True)
             with tree.campaign_lock(name):
-                campaign = resume_campaign(tree, name, seed_designs())
+                campaign = resume_campaign(tree, name, seed_designs(), api_base=api_base)
             return self._run(tree, campaign, config, recipe)
 
     def replay(self, name: str, *, as_name: str | None = None) -> "DiscoveryResult":
@@ -187,9 +195,7 @@ class BuildSystem:
         recorded = self._folders()[1] / name
         with _open(self.db, create=False) as tree:
             row = tree.campaign(name)
-            config = parse_config(row.config)
-            agents = config.agents.model_copy(update={"replay": str(recorded)})
-            config = config.model_copy(update={"agents": agents})
+            config = parse_config(row.config).with_agents(replay=str(recorded))
             campaign = begin_campaign(
                 tree,
                 _campaign_name(tree, as_name, f"{name}-replay"),
@@ -226,7 +232,7 @@ class BuildSystem:
         agents = self.config.agents
         shares = ", ".join(f"{name} {share:g}" for name, share in self.config.designers.items() if share > 0)
         return [
-            f"designers: {shares}; language models: {models.models_in_words(self.config)}",
+            f"designers: {shares}; language models: {models.asked_in_words(self.config)}",
             f"they may spend: {models.spending_in_words(agents)}",
         ]
 

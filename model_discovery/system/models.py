@@ -88,9 +88,31 @@ def settle_models(config: CampaignConfig) -> CampaignConfig:
         update["default_model"] = default_model(environment())
     if agents.price is None and agents.model is not None and _is_here(agents.model, agents.api_base):
         update["price"] = Price(input=0, output=0)
-    settled = config.model_copy(update={"agents": agents.model_copy(update=update)})
+    settled = config.with_agents(**update)
     check_models(settled)
     return settled
+
+
+def move_server(config: CampaignConfig, api_base: str) -> CampaignConfig:
+    """The configuration of a campaign that goes on, its models' server at another address.
+
+    Raises
+    ------
+    UserError
+        It asks no server of its user's: another model would be another campaign.
+    """
+    agents = config.agents
+    if not asks_models(config) or agents.replay is not None:
+        raise UserError(
+            "--api-base says where a models' server has moved, and this campaign asks none.",
+            hint="leave it out",
+        )
+    if agents.api_base is None and not (agents.model or "").startswith(_ON_THIS_MACHINE):
+        raise UserError(
+            "--api-base says where a models' server has moved, and this campaign was begun without one.",
+            hint="leave it out; an address in an agent spec is changed there",
+        )
+    return config.with_agents(api_base=api_base)
 
 
 def check_models(config: CampaignConfig) -> None:
@@ -144,7 +166,7 @@ def reach_servers(config: CampaignConfig, *, begun: bool = False) -> None:
         if address is not None and (problem := _trouble(address)):
             raise UserError(
                 f"The models' server {address} {problem}.",
-                hint="start it, then resume again; nothing is lost"
+                hint="start it, then resume again, with --api-base URL where it has moved; nothing is lost"
                 if begun
                 else "start it, or mend its address (--api-base); nothing was begun",
                 exit_code=EXIT_FAILED,
@@ -201,6 +223,18 @@ def models_in_words(config: CampaignConfig) -> str:
     if len(names) == 1:
         return next(iter(names))
     return ", ".join(f"{role} {model}" for role, model in roles.items())
+
+
+def asked_in_words(config: CampaignConfig) -> str:
+    """Who is asked, where, and that it costs nothing where it does not."""
+    agents = config.agents
+    at = f" at {agents.api_base}" if agents.api_base and agents.replay is None else ""
+    return f"{models_in_words(config)}{at}{', free of charge' if _is_free(agents) else ''}"
+
+
+def _is_free(agents: AgentsConfig) -> bool:
+    """Whether the price of every request is 0."""
+    return agents.price == Price(input=0, output=0) and agents.api_base is not None
 
 
 def limits_in_words(limits: SpendingLimits) -> str:

@@ -58,7 +58,7 @@ class Narrator:
             who, selector = "human designs only · ", ""
         self._display.line(f"{who}recipe: {recipe}{selector} · seed {config.seed}")
         if models.asks_models(config):
-            self._display.line(f"language models: {escape(models.models_in_words(config))}")
+            self._display.line(f"language models: {escape(models.asked_in_words(config))}")
             self._display.line(f"they may spend: {escape(models.spending_in_words(config.agents))}")
         elif config.budget.designs:
             self._display.line(escape(models.without_models()))

@@ -29,7 +29,7 @@ def discover(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     [
         (["--designer", "agentic"], ["No language model is configured", "set ANTHROPIC_API_KEY"]),
         (["--designers", "agentic:1"], ["'agentic:1' is not NAME=SHARE", "agentic=0.7,genetic=0.3"]),
-        (["--resume", "demo-1", *LOCAL], ["an instruction cannot change it"]),
+        (["--resume", "demo-1", *LOCAL], ["INSTRUCTION cannot change it"]),
     ],
 )  # fmt: skip
 def test_one_line_and_nothing_made(arguments: list[str], words: list[str], tmp_path: Path) -> None:
@@ -47,8 +47,36 @@ def test_a_campaign_that_left_work_behind_says_so_by_its_exit_code(
 ) -> None:
     """A first Ctrl-C waits for the work in flight, a second one leaves it."""
     result = SimpleNamespace(waiting=waiting, show=lambda: None)
-    monkeypatch.setattr(BuildSystem, "resume", lambda self, name: result)
+    monkeypatch.setattr(BuildSystem, "resume", lambda self, name, **_: result)
     assert CliRunner().invoke(app, ["discover", "--resume", "demo-1"]).exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "refused"),
+    [
+        ([], ""),
+        (["--api-base", "http://127.0.0.1:9000/v1", "--workers", "1", "--quiet"], ""),
+        (["--seed", "0"], "--seed"),
+        (["--dry-run"], "--dry-run"),
+        (["--set", "in_flight=1"], "--set"),
+        (["--model", "openai/mine"], "--model"),
+    ],
+)
+def test_a_resume_takes_where_the_server_is_and_nothing_that_changes_the_campaign(
+    arguments: list[str], refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str | None] = []
+
+    def resume(self: BuildSystem, name: str, *, api_base: str | None) -> SimpleNamespace:
+        told.append(api_base)
+        return SimpleNamespace(waiting=0, show=lambda: None)
+
+    monkeypatch.setattr(BuildSystem, "resume", resume)
+    done = CliRunner().invoke(app, ["discover", "--resume", "demo-1", *arguments])
+    if refused:
+        assert f"{refused} cannot change it" in str(done.exception) and told == []
+    else:
+        assert told == ["http://127.0.0.1:9000/v1" if arguments else None]
 
 
 @pytest.mark.slow

@@ -248,7 +248,7 @@ def test_the_key_is_nowhere(recorded: Recorded) -> None:
 
 
 def test_killed_at_calls_and_resumed_it_pays_nothing_twice(recorded: Recorded, tmp_path: Path) -> None:
-    """The key is in ``.env`` this time."""
+    """The key is in ``.env`` this time, and the server of the models moves while the campaign rests."""
     kills = (1, 13, 24, 36)  # the first call, code before its veto, tries before a step back, the last draft
     (tmp_path / ".env").write_text(f"OPENAI_API_KEY={KEY}\n")
     running: list[subprocess.Popen[str]] = []
@@ -259,7 +259,7 @@ def test_killed_at_calls_and_resumed_it_pays_nothing_twice(recorded: Recorded, t
             running[-1].wait()
 
     script = CampaignScript(before=kill)
-    with ScriptedServer(script) as server:
+    with ScriptedServer(script) as server, ScriptedServer(script) as moved:
         words = discover(server, "killed", sum(CALLS.values()) + len(kills))
         for _ in range(len(kills) + 1):
             running.append(
@@ -269,7 +269,7 @@ def test_killed_at_calls_and_resumed_it_pays_nothing_twice(recorded: Recorded, t
                 )
             )  # fmt: skip
             output = running[-1].communicate(timeout=600)[0]
-            words = ["discover", "--resume", "killed"]
+            words = ["discover", "--resume", "killed", "--api-base", moved.base_url]
         assert [process.returncode for process in running] == [-signal.SIGKILL] * len(kills) + [0], output
     lineage = next(line for line in recorded.output.splitlines() if line.startswith("lineage "))
     assert lineage in output
@@ -279,6 +279,7 @@ def test_killed_at_calls_and_resumed_it_pays_nothing_twice(recorded: Recorded, t
     outcomes = [row.outcome for row in ledger.rows()]
     assert outcomes.count("ok") == sum(CALLS.values())
     assert outcomes.count("interrupted") == len(kills)
-    assert {request.headers["Authorization"] for request in server.requests} == {f"Bearer {KEY}"}
+    assert len(server.requests) == 1 and f"language models: openai/scripted at {moved.base_url}" in output
+    assert {request.headers["Authorization"] for request in moved.requests} == {f"Bearer {KEY}"}
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path.name for path in files if KEY.encode() in path.read_bytes()] == [".env"]

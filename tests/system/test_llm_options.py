@@ -183,7 +183,34 @@ def test_a_server_that_is_not_there_is_noticed_before_anything_begins(tmp_path: 
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UserError) as again:
         models.reach_servers(system(model="openai/mine", api_base=nobody).config, begun=True)
-    assert "--api-base" not in str(again.value.hint), "which a resume refuses"
+    assert "with --api-base URL where it has moved" in str(again.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("options", "overrides", "words"),
+    [
+        ({}, [], "this campaign asks none"),
+        ({"designer": "agentic"}, ["agents.replay=/recorded"], "this campaign asks none"),
+        ({"model": "openai/gpt-4.1"}, [], "begun without one"),
+    ],
+)
+def test_only_a_server_that_there_was_can_have_moved(
+    options: dict[str, Any], overrides: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-any")
+    with pytest.raises(UserError, match=words):
+        models.move_server(system(*overrides, **options).config, "http://127.0.0.1:9000/v1")
+
+
+def test_a_server_moves_and_nothing_else_changes() -> None:
+    config = system(**HERE).config
+    moved = models.move_server(config, "http://gpu-box:9000/v1")
+    assert moved == config.with_agents(api_base="http://gpu-box:9000/v1")
+    assert models.asked_in_words(moved) == "openai/mine at http://gpu-box:9000/v1, free of charge"
+    ollama = models.move_server(system(model="ollama_chat/qwen3").config, "http://127.0.0.1:11500")
+    assert ollama.agents.api_base == "http://127.0.0.1:11500"
+    with pytest.raises(UserError, match="user or a password"):
+        models.check_models(models.move_server(config, "http://me:hidden@gpu-box/v1"))
 
 
 def test_a_web_page_is_no_server_of_models() -> None:
