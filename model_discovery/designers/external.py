@@ -22,6 +22,7 @@ from model_discovery.blocks.written_tree import NodeSpec, read_node
 from model_discovery.checks.report import CheckReport, Finding
 from model_discovery.designers.knowledge import Prediction
 from model_discovery.designers.loop import Check, valid_outcome
+from model_discovery.designers.names import check_class_names
 from model_discovery.designers.requests import Attempt, DesignOutcome, DesignRequest, Proposal, bad_data
 from model_discovery.errors import UserError, unknown
 
@@ -77,12 +78,30 @@ def read_answer(data: Any) -> Answer:
         raise bad_data("design answer", error, Answer.model_fields) from None
 
 
-def answered_tree(answer: Answer, request: DesignRequest) -> UnitTree:
-    """The tree of an answer, its rules checked; UserError where it has none, two, or a wrong one."""
+def answered_tree(answer: Answer, request: DesignRequest, *, edited: bool = False) -> UnitTree:
+    """The tree of an answer, its rules checked.
+
+    Parameters
+    ----------
+    edited
+        Whether human units may have been edited under their names, as people do in a folder.
+
+    Raises
+    ------
+    UserError
+        No tree, two, or a wrong one; a new unit under the name of another one.
+    """
     if (answer.unit_tree is None) == (answer.block is None):
         raise UserError("An answer needs either 'unit_tree' or 'block'.", hint="see docs/designers.md")
-    if answer.unit_tree is not None:
-        return UnitTree.from_json(answer.unit_tree)
+    tree = UnitTree.from_json(answer.unit_tree) if answer.unit_tree is not None else _named(answer, request)
+    if not edited:
+        held = {unit_id for parent in request.parents for unit_id in parent.unit_tree.units}
+        check_class_names(tree.units.values(), lambda unit: unit.id not in held)
+    return tree
+
+
+def _named(answer: Answer, request: DesignRequest) -> UnitTree:
+    """The tree whose units are named by class."""
     assert answer.block is not None
     known = dict(seed_units())
     for parent in request.parents:

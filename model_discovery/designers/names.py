@@ -1,11 +1,14 @@
-"""Names of designs: readable, and the same for the same structure."""
+"""Names of designs: readable, and the same for the same structure. Names of units: one for each."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 
+from model_discovery.blocks.seed_designs import seed_units
 from model_discovery.blocks.source_text import snake_case
+from model_discovery.blocks.unit_data import Unit
 from model_discovery.blocks.unit_tree import UnitTree
+from model_discovery.errors import UserError
 
-__all__ = ["design_name", "snake_case"]
+__all__ = ["check_class_names", "design_name", "snake_case"]
 
 _WORDS = 2
 _DIGITS = 4
@@ -32,3 +35,33 @@ def design_name(tree: UnitTree, taken: Collection[str] = ()) -> str:
     while f"{stem}_{tree.structure_hash[:digits]}" in taken and digits < len(tree.structure_hash):
         digits += 1
     return f"{stem}_{tree.structure_hash[:digits]}"
+
+
+def check_class_names(
+    units: Iterable[Unit], written: Callable[[Unit], bool], there: Iterable[Unit] = ()
+) -> None:
+    """A class name stands for one unit: in a tree, and among the human ones for what is newly written.
+
+    Parameters
+    ----------
+    units
+        What comes into a tree.
+    written
+        Whether one of them is new, not taken from where it stood before.
+    there
+        What the tree has already.
+
+    Raises
+    ------
+    UserError
+        A name is another unit's.
+    """
+    taken = {unit.name: unit.id for unit in there}
+    for unit in units:
+        human = seed_units().get(unit.name) if written(unit) else None
+        known = taken.setdefault(unit.name, human.id if human else unit.id)
+        if known != unit.id:
+            raise UserError(
+                f"The class name {unit.name} belongs to another unit.",
+                hint="give the new class a name of its own, after what it does",
+            )

@@ -36,6 +36,7 @@ def enter(
     name: str = "",
     parents: Sequence[str] = (),
     level: SandboxLevel = "auto",
+    edited: bool = False,
 ) -> "tuple[Facts, CheckReport]":
     """Check a design and bring it into a campaign that rests, as an external one.
 
@@ -47,6 +48,8 @@ def enter(
         Of the design; after its mixers and its hash unless told.
     parents
         Names of at most two designs of the campaign, first the one that it changes.
+    edited
+        Whether human units may have been edited under their names, as people do in a folder.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def enter(
 
     config = parse_config(row.config)
     request = request_of(tree, row, parents, config, level)
-    unit_tree = answered_tree(answer, request)
+    unit_tree = answered_tree(answer, request, edited=edited)
     check_root(unit_tree)
     if empty := unit_tree.unfilled():
         raise UserError(f"Nothing fills '{empty[0]}'.", hint="a design that is added is whole")

@@ -21,8 +21,8 @@ _TEXT = """
 
 `check_tree` and `submit` take a `design`: the tree as `block` (units by class name, values that differ from
 the defaults, slots), the sources of its new units in `units` (a list of texts, one a unit), and the words of
-its proposal. A name is looked up among `units`, the parents' units and the library, in this order. Change the
-`block` that `design` gave you, or write one:
+its proposal. A name is looked up among `units`, the parents' units and the library, in this order; a new unit
+has a name of its own. Change the `block` that `design` gave you, or write one:
 
 {{ example | fenced("json") }}
 

@@ -91,7 +91,9 @@ def add(
         assert row is not None
         with tree.campaign_lock(row.name):
             parents = (parent,) if parent else ()
-            facts, report = adding.enter(tree, row, answer, name=folder.name, parents=parents, level=level)
+            facts, report = adding.enter(
+                tree, row, answer, name=folder.name, parents=parents, level=level, edited=True
+            )
     return ({**facts, "parent": parent} if facts else {}), report
 
 

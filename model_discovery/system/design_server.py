@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import WithJsonSchema
 
+from model_discovery.blocks.unit_source import SourceError, parse_unit
 from model_discovery.config import SandboxLevel
 from model_discovery.designers.external import Answer, answered_tree, read_answer
+from model_discovery.designers.names import check_class_names
 from model_discovery.designers.requests import DesignRequest, ParentDesign
 from model_discovery.errors import UserError, unknown
 from model_discovery.system import adding, catalogue, check, design_requests, library, views
@@ -159,6 +161,7 @@ class DesignServer:
         The report names the stages that ran and each finding with its place, what was measured, the limit
         and a hint. `full` trains small models too (minutes).
         """
+        _refuse_taken_name(source)
         with _file("unit.py", source) as file:
             return self._report(file, ("0.1M",), full)
 
@@ -261,6 +264,15 @@ def _name(name: str) -> str:
     if "/" in name or "\\" in name or name.endswith(".json"):
         raise UserError(f"'{name}' is no name of a design.", hint="results and list_units name them")
     return name
+
+
+def _refuse_taken_name(source: str) -> None:
+    """What `submit` would say of a unit under a human one's name; a source that is none gets its report."""
+    try:
+        unit = parse_unit(source)
+    except SourceError:
+        return
+    check_class_names([unit], lambda _: True)
 
 
 @contextmanager

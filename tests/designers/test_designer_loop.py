@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from model_discovery.blocks.seed_designs import seed_designs, seed_units
+from model_discovery.blocks.unit_source import parse_unit
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.checks.report import CheckReport, Finding
 from model_discovery.designers import (
@@ -19,6 +20,7 @@ from model_discovery.designers import (
     make_design,
     read_request,
 )
+from model_discovery.designers.growth import leaf
 from model_discovery.designers.work import get_designer
 from model_discovery.errors import UserError
 
@@ -143,6 +145,16 @@ def test_two_units_of_one_name_with_other_sources_are_no_answer() -> None:
     block = {"unit": "PreNormBlock", "slots": {"mixer": {"unit": "Retention"}}}
     with pytest.raises(UserError, match="two units named 'Retention' with other sources"):
         designer.tell(designer.ask()["id"], {"block": block, "units": [source, other]})
+
+
+def test_a_new_unit_under_a_human_ones_name_is_no_answer() -> None:
+    outside = designer()
+    name = outside.ask()["id"]
+    edited = seed_units()["Retention"].source.replace("ge=8, le=256", "ge=4, le=256")
+    tree = SEEDS["gpt2"].tree.graft("mixer", None).graft("mixer", leaf(parse_unit(edited)))
+    with pytest.raises(UserError, match="The class name Retention belongs to another unit"):
+        outside.tell(name, tree.to_json())
+    assert outside.tell(name, SEEDS["retnet"].tree.to_json()).status == "valid"  # it cost no attempt
 
 
 def test_answers_may_be_tried_again_until_attempts_are_used_up() -> None:

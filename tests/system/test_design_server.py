@@ -7,13 +7,15 @@ import pytest
 
 from model_discovery.blocks import seed_units
 from model_discovery.blocks.seed_designs import seed_designs
+from model_discovery.blocks.unit_source import parse_unit
 from model_discovery.blocks.written_tree import spec_of
 from model_discovery.config import parse_config
 from model_discovery.design_tree import DesignTree, DuplicateDesign
 from model_discovery.designers.external import Answer
+from model_discovery.designers.growth import leaf
 from model_discovery.errors import UserError
 from model_discovery.evolution import begin_campaign, decide_design, get_selector, load_state
-from model_discovery.system import BuildSystem, views
+from model_discovery.system import BuildSystem, design_folders, views
 from model_discovery.system.design_server import DesignServer
 
 SMALL = (
@@ -254,6 +256,50 @@ def test_a_design_that_is_none_is_refused_in_one_line(
         server.submit(child() | change, parents=("griffin",))
     assert words in str(caught.value) and "\n" not in str(caught.value)
     assert not Path("checkpoints").exists()
+
+
+TAKEN = "The class name RMSNorm belongs to another unit."
+
+
+def test_a_new_unit_may_not_take_a_human_ones_name(server: DesignServer) -> None:
+    """Words and statistics about a unit go by its name; refused in every check as at the end."""
+    other = DOUBLING.replace("DoublingNorm", "RMSNorm")
+    by_name = child() | {"units": [other]}
+    whole = {
+        "title": "Doubled",
+        "unit_tree": seed_designs()["griffin"].tree.graft("ffn_norm", None)
+        .graft("ffn_norm", leaf(parse_unit(other, origin="seed"))).to_json(),
+    }  # fmt: skip
+    for refused in (
+        lambda: server.check_unit(other),
+        lambda: server.check_tree(by_name, parents=("griffin",)),
+        lambda: server.check_tree(whole),
+        lambda: server.submit(by_name, parents=("griffin",)),
+        lambda: server.submit(whole, parents=("griffin",)),
+    ):
+        with pytest.raises(UserError) as caught:
+            refused()
+        assert caught.value.message == TAKEN
+        assert caught.value.hint == "give the new class a name of its own, after what it does"
+    assert [row["design"] for row in views.designs(DB, None)] == ["griffin", "min_gru"]
+    same = seed_units()["RMSNorm"].source.replace('"""', '"""Told otherwise. ', 1)
+    assert server.check_unit(same)["ok"]  # other words, the same unit
+
+
+def test_a_unit_that_a_person_edited_stays_usable_under_its_name(server: DesignServer) -> None:
+    """A folder may change a human unit in place; children of that design name what their parent has."""
+    path = design_folders.create("mine", "griffin", force=False, campaign=None, db=DB)
+    norm = path / "units" / "rms_norm.py"
+    norm.write_text(norm.read_text().replace("Field(1e-5", "Field(1e-6"))
+    facts, _ = design_folders.add(path, parent="griffin", campaign=None, db=DB, level="auto")
+    assert facts["design"] == "mine"
+    edited = parse_unit(norm.read_text())
+    design = child() | {"units": [edited.source]}
+    with pytest.raises(UserError, match=TAKEN):
+        server.check_tree(design, parents=("griffin",))
+    assert server.check_tree(design, parents=("mine",))["ok"]
+    done = server.submit(child(), parents=("mine",))
+    assert done["entered"] and "1e-6" in server.design(done["design"])["source"]["RMSNorm"]
 
 
 def test_a_name_that_is_none_or_taken(server: DesignServer) -> None:

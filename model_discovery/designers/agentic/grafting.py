@@ -10,6 +10,7 @@ from model_discovery.blocks.unit_source import parse_unit
 from model_discovery.blocks.unit_tree import UnitTree, split_address
 from model_discovery.designers.agentic.schemas import Reuse, UnitCode
 from model_discovery.designers.growth import leaf
+from model_discovery.designers.names import check_class_names
 from model_discovery.designers.requests import DesignRequest, ParentDesign
 from model_discovery.errors import UserError, unknown
 
@@ -123,26 +124,17 @@ def planted(tree: UnitTree | None, path: str, part: UnitTree) -> UnitTree:
     if tree is None:
         if part.unit("").role != "block":
             raise UserError(f"{part.unit('').name} is a {part.unit('').role}; the root has to be a block.")
-        _check_names(part, {})
+        check_class_names(part.units.values(), _is_written)
         return part.validate_tree()
-    _check_names(part, tree.units)
+    check_class_names(part.units.values(), _is_written, tree.units.values())
     kept = part.model_copy(
         update={"units": {**part.units, **{k: tree.units[k] for k in part.units if k in tree.units}}}
     )
     return tree.graft(path, kept).validate_tree()
 
 
-def _check_names(part: UnitTree, there: dict[str, Unit]) -> None:
-    """A class name stands for one unit: in the tree, and in the registry for what is newly written."""
-    taken = {unit.name: unit.id for unit in there.values()}
-    for unit in part.units.values():
-        registered = seed_units().get(unit.name) if unit.origin == ORIGIN else None
-        known = taken.setdefault(unit.name, registered.id if registered else unit.id)
-        if known != unit.id:
-            raise UserError(
-                f"The class name {unit.name} belongs to another unit.",
-                hint="give the new class a name of its own, after what it does",
-            )
+def _is_written(unit: Unit) -> bool:
+    return unit.origin == ORIGIN
 
 
 def part_of(code: UnitCode, request: DesignRequest, tree: UnitTree | None) -> UnitTree:
