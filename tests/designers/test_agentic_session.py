@@ -30,6 +30,7 @@ from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.checks.report import CheckReport, Finding
 from model_discovery.designers import DesignOutcome, Proposal
 from model_discovery.designers.agentic.schemas import Judgement
+from model_discovery.designers.agentic.story import tell
 from model_discovery.designers.agentic.writing import Alternative
 from model_discovery.designers.knowledge import FailedIdea, Idea, Knowledge, KnownDesign
 from model_discovery.errors import UserError
@@ -488,6 +489,36 @@ def test_beam_keeps_alternatives_and_falls_back_on_them() -> None:
     tree = outcome.unit_tree  # HalfOpenedMixer was rated higher and led nowhere
     assert tree is not None
     assert (tree.unit("mixer").name, tree.unit("mixer.inner").name) == ("OpenedMixer", "Second")
+
+
+def test_an_alternative_that_is_there_already_is_neither_checked_nor_judged() -> None:
+    """The same unit in other words: formatting, comments and docstrings do not make another one."""
+    retold = GOOD.replace('"""A running mean that forgets."""', "# Once more, in other words.")
+    outcome, world = run(
+        {"coder.retry": [code(retold), code(GOOD), code(renamed(GOOD, "Second"))]},
+        request_of(agents=config(beam=2)),
+    )
+    assert outcome.status == "valid", outcome.why
+    assert world.kinds("accept", "reject", "graft")[1:] == [
+        "graft FadingMean", "accept FadingMean", "reject FadingMean", "reject FadingMean",
+        "graft Second", "accept Second",
+    ]  # fmt: skip
+    assert world.checked == ["unit", "unit", "design"]
+    assert world.model.calls.count("observer.judge") == 2
+    assert checks_of(outcome) == ["ok", "novelty", "novelty", "ok", "ok"]
+    said = "the same unit as an alternative that was accepted here before"
+    assert said in world.prompt("coder.retry", 1) and said in world.prompt("coder.retry", 2)
+    refused = [moment for moment in tell(world.journal.events).moments if moment.kind == "reject"]
+    assert [said in moment.details[0] for moment in refused] == [True, True]
+
+
+def test_without_a_beam_the_same_answer_again_is_checked_again() -> None:
+    """As in every session recorded before alternatives were compared."""
+    outcome, world = run(
+        {"coder.write": code(LEAK), "coder.retry": [code(LEAK), code()]}, request_of(agents=config())
+    )
+    assert outcome.status == "valid" and world.checked == ["unit", "unit", "unit", "design"]
+    assert checks_of(outcome) == ["causality", "causality", "ok"]
 
 
 def test_an_alternative_whose_name_is_taken_by_now_is_passed_over() -> None:

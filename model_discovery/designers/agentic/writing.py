@@ -1,6 +1,7 @@
 """Writing one unit: the coder's tries at a slot, each checked where the unit will stand, then judged."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from model_discovery.blocks.tree_rules import place
@@ -58,7 +59,7 @@ def write_unit(desk: Desk, task: Task) -> list[Alternative]:
     for number in range(1, desk.config.unit_tries + 1):
         with desk.journal.step(f"try {number}"):
             desk.report("code", unit=task.path, attempt=number, of=desk.config.unit_tries)
-            made = _try(desk, task)
+            made = _try(desk, task, accepted)
         if made is not None:
             accepted.append(made)
             if len(accepted) == desk.config.beam:
@@ -69,12 +70,12 @@ def write_unit(desk: Desk, task: Task) -> list[Alternative]:
     return sorted(accepted, key=lambda one: one.score, reverse=True)
 
 
-def _try(desk: Desk, task: Task) -> Alternative | None:
+def _try(desk: Desk, task: Task, accepted: Sequence[Alternative]) -> Alternative | None:
     code = _code(desk, task)
     if code is None:
         return None
     task.code, task.judgement = code, None
-    tree, task.report = _grafted(desk, task, code)
+    tree, task.report = _grafted(desk, task, code, accepted)
     if tree is not None and task.report.ok:
         task.judgement = _judgement(desk, task, tree, code)
         if task.judgement is None or task.judgement.rating >= desk.config.accept_mark:
@@ -110,19 +111,37 @@ def useless(desk: Desk, error: BadReply) -> str:
     return f"an answer that could not be read ({error.kind}: {error})"
 
 
-def _grafted(desk: Desk, task: Task, code: UnitCode) -> tuple[UnitTree | None, CheckReport]:
-    """The tree with the new unit, and the report of its checks; no tree where it does not come to one."""
+def _grafted(
+    desk: Desk, task: Task, code: UnitCode, accepted: Sequence[Alternative]
+) -> tuple[UnitTree | None, CheckReport]:
+    """The tree with the new unit, and the report of its checks; no tree where it does not come to a new one."""
     try:
         tree = planted(task.tree, task.path, part_of(code, desk.request, task.tree))
     except UserError as error:
-        report = unreadable(code, error, task.path)
-        desk.failed(*report.findings)
-        return None, report
+        return None, _no_tree(desk, unreadable(code, error, task.path))
+    if any(tree.structure_hash == other.tree.structure_hash for other in accepted):
+        return None, _no_tree(desk, CheckReport(ok=False, findings=(_again(task.path),)))
     desk.journal.note("graft", path=task.path, unit=tree.unit(task.path).name, map=tree.ascii())
     if not desk.config.checks:
         return tree, CheckReport(ok=True)
     desk.report("check", unit=task.path)
     return tree, desk.check(with_stand_ins(tree))
+
+
+def _no_tree(desk: Desk, report: CheckReport) -> CheckReport:
+    """Count an answer that is not checked as an attempt."""
+    desk.failed(*report.findings)
+    return report
+
+
+def _again(path: str) -> Finding:
+    return Finding(
+        check="novelty",
+        where=place(path),
+        measured="the same unit as an alternative that was accepted here before",
+        limit="alternatives that compute different things",
+        hint="write another kind of unit for this place",
+    )
 
 
 def unreadable(code: UnitCode, error: UserError, path: str) -> CheckReport:
