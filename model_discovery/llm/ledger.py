@@ -18,11 +18,12 @@ from typing import Any
 
 from model_discovery.config.agents import SpendingLimits
 from model_discovery.errors import EXIT_FAILED, UserError
+from model_discovery.llm import sittings
 from model_discovery.llm.types import LimitReached, ModelUnavailable, Usage
 
 RESERVED, INTERRUPTED = "reserved", "interrupted"
 _BUSY_SECONDS = 30.0
-_VERSION = 1
+_VERSION = 2
 _WINDOW = 60.0
 _PENNY_DUST = 1e-9  # sums of floats are wrong by less, and no token is as cheap
 
@@ -166,10 +167,16 @@ class Ledger:
         Interrupted requests stay counted with their bounds, since they may have been billed.
         """
         with self._write() as db:
+            sittings.begin(db, campaign, session, self._clock())
             return db.execute(
                 "UPDATE request SET outcome = ? WHERE campaign = ? AND session = ? AND outcome = ?",
                 (INTERRUPTED, campaign, session, RESERVED),
             ).rowcount
+
+    def end(self, campaign: str, session: str) -> None:
+        """A session is left: until now it was at work, which limits in minutes count."""
+        with self._write() as db:
+            sittings.see(db, campaign, session, self._clock())
 
     def reserve(self, call: CallFacts, bound: Bound, limits: Mapping[str, SpendingLimits]) -> Reservation:
         """Reserve the bound of one request, or refuse it.
@@ -179,7 +186,7 @@ class Ledger:
         limits
             By scope: ``call`` (this request alone: dollars and tokens), ``role`` (of this session),
             ``session``, ``campaign``. A limit on calls counts requests, repairs and retries included.
-            Minutes run from the first row of the scope, pauses between runs included.
+            Minutes are those since the first row of the scope in which one of its sessions was at work.
 
         Raises
         ------
@@ -194,8 +201,9 @@ class Ledger:
                 raise ValueError(f"no scope {scope!r}")
         with self._write() as db:
             now = self._clock()
+            sittings.see(db, call.campaign, call.session, now)
             for scope, limit in limits.items():
-                _hold(scope, limit, call, bound, self._used(db, scope, call, now))
+                _hold(scope, limit, call, bound, self._used(db, scope, call, limit))
             done = db.execute(
                 "INSERT INTO request (campaign, session, role, step, model, outcome, created,"
                 " bound_input, bound_output, bound_dollars) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -278,10 +286,11 @@ class Ledger:
         )
         return [Total(dict(zip(by, row, strict=False)), *row[len(by) :]) for row in found]
 
-    def _used(self, db: sqlite3.Connection, scope: str, call: CallFacts, now: float) -> "_Used":
+    def _used(self, db: sqlite3.Connection, scope: str, call: CallFacts, limit: SpendingLimits) -> "_Used":
         if scope == "call":
             return _Used(0, 0, 0.0, 0.0)
         columns = _SCOPES[scope]
+        values = [getattr(call, column) for column in columns]
         row = db.execute(
             "SELECT COUNT(*),"
             " COALESCE(SUM(COALESCE(input_tokens + output_tokens, bound_input + bound_output)), 0),"
@@ -289,22 +298,30 @@ class Ledger:
             f" COALESCE(SUM(bound_input + bound_output) FILTER (WHERE outcome = '{RESERVED}'), 0),"
             f" COALESCE(SUM(bound_dollars) FILTER (WHERE outcome = '{RESERVED}'), 0.0)"
             f" FROM request WHERE {' AND '.join(f'{column} = ?' for column in columns)}",
-            [getattr(call, column) for column in columns],
+            values,
         ).fetchone()
-        return _Used(row[0], row[1], row[2], 0.0 if row[3] is None else (now - row[3]) / 60, row[4], row[5])
+        minutes = 0.0
+        if limit.minutes is not None and row[3] is not None:
+            held = [
+                column for column in columns if column != "role"
+            ]  # a role is at work while its session is
+            where = " AND ".join(f"{column} = ?" for column in held)
+            minutes = sittings.minutes(db, where, values[: len(held)], since=row[3])
+        return _Used(row[0], row[1], row[2], minutes, row[4], row[5])
 
     def _open(self) -> None:
         self._use_wal()
         self._db.execute("PRAGMA synchronous = NORMAL")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, _VERSION):
+        if version not in range(_VERSION + 1):
             raise UserError(
                 f"The ledger {self.path} was written by another version of the program ({version}, "
                 f"this one knows {_VERSION}).",
                 hint="resume the campaign with the version that began it",
             )
-        if version == 0:
-            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+        if version < _VERSION:
+            made = f"{_SCHEMA} {sittings.SCHEMA} {sittings.FROM_REQUESTS}"
+            self._db.executescript(f"BEGIN IMMEDIATE; {made} PRAGMA user_version = {_VERSION}; COMMIT;")
 
     def _use_wal(self) -> None:
         """SQLite's busy timeout does not cover the change of mode, which several processes begin at once."""
@@ -395,7 +412,7 @@ def _reached(
             else f"{number:.1f}"
         )
 
-    spent = "passed" if what == "minutes" else "spent or reserved"
+    spent = "at work" if what == "minutes" else "spent or reserved"
     told = f", the next request may take {wanted}" if wanted else ""
     where = f"agents.per_{scope}.{what}" if scope != "role" else f"limits.{what} in the role's agent spec"
     return LimitReached(

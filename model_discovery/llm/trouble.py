@@ -18,7 +18,7 @@ def explain(failure: CallFailed, settings: ModelSettings) -> ModelUnavailable:
     address = (
         "is the base URL missing /v1?" if lacks_v1 else f"is it the address of a server for {provider}/…?"
     )
-    silent = "is the server running, and the address right?"
+    silent = "is the server running, and its address (--api-base) right?"
     if settings.api_base is None and not provider.startswith("ollama"):
         silent = "is there a network? HTTPS_PROXY names a proxy where one is needed"
     if failure.kind == "model" and lacks_v1 and "model" not in said.lower():

@@ -15,7 +15,7 @@ from ledger_driver import run_sessions
 
 from model_discovery.config.agents import SpendingLimits
 from model_discovery.errors import UserError
-from model_discovery.llm import Bound, CallFacts, Ledger
+from model_discovery.llm import Bound, CallFacts, Ledger, sittings
 from model_discovery.llm.types import LimitReached, ModelUnavailable, Usage
 
 HERE = Path(__file__).parent
@@ -164,9 +164,71 @@ def test_minutes_run_from_the_first_request_of_the_scope() -> None:
     now[0] += 119
     spend(ledger, call(), session=limit)
     now[0] += 1
-    with pytest.raises(LimitReached, match=r"session's limit of 2\.0 minutes is reached: 2\.0 passed\."):
+    with pytest.raises(LimitReached, match=r"session's limit of 2\.0 minutes is reached: 2\.0 at work\."):
         spend(ledger, call(), session=limit)
     spend(ledger, call("design-2"), session=limit)
+
+
+def test_minutes_are_those_in_which_a_session_was_at_work(tmp_path: Path) -> None:
+    """Sessions side by side count once, a night between two sittings not at all."""
+    now = [1000.0]
+
+    def later(minutes: float) -> None:
+        now[0] += 60 * minutes
+
+    def minutes(scope: str, facts: CallFacts) -> float:
+        with pytest.raises(LimitReached) as reached:
+            ledger.reserve(facts, Bound(1, 0), {scope: SpendingLimits(minutes=1e-9)})
+        return round(reached.value.used, 6)
+
+    ledger = Ledger(tmp_path / "ledger.db", clock=lambda: now[0])
+    ledger.begin("c", "design-1")
+    spend(ledger, call())
+    later(5)
+    ledger.begin("c", "design-2")
+    spend(ledger, call("design-2"))
+    later(10)
+    spend(ledger, call())
+    ledger.end("c", "design-2")
+    assert minutes("campaign", call()) == 15, "10 of them with two sessions"
+    later(600)  # killed; taken up in the morning
+    ledger.close()
+    ledger = Ledger(tmp_path / "ledger.db", clock=lambda: now[0])
+    ledger.begin("c", "design-1")
+    later(1)
+    assert minutes("session", call()) == 16 and minutes("campaign", call()) == 16
+    ledger.begin("c", "design-2")
+    assert minutes("session", call("design-2")) == 10
+    spend(ledger, call(role="observer"))
+    later(2)
+    assert minutes("role", call(role="observer")) == 2 and minutes("role", call()) == 18
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 20)), max_size=12), st.integers(0, 60))
+def test_minutes_are_counted_once_whatever_overlaps(spans: list[tuple[int, int]], since: int) -> None:
+    db = Ledger(None)._db
+    for began, length in spans:
+        sittings.begin(db, "c", "s", 60.0 * began)
+        sittings.see(db, "c", "s", 60.0 * (began + length))
+    whole = {minute for began, length in spans for minute in range(began, began + length) if minute >= since}
+    assert sittings.minutes(db, "campaign = ?", ["c"], 60.0 * since) == pytest.approx(len(whole))
+
+
+def test_a_ledger_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    now = [0.0]
+    ledger = Ledger(tmp_path / "ledger.db", clock=lambda: now[0])
+    spend(ledger, call())
+    now[0] = 120.0
+    spend(ledger, call())
+    ledger._db.executescript("DROP TABLE sitting; PRAGMA user_version = 1;")
+    ledger.close()
+    now[0] = 9000.0
+    ledger = Ledger(tmp_path / "ledger.db", clock=lambda: now[0])
+    ledger.begin("c", "design-1")
+    with pytest.raises(LimitReached, match=r"2\.0 at work"):
+        spend(ledger, call(), session=SpendingLimits(minutes=2))
+    assert ledger.totals()[0].requests == 2
 
 
 def test_a_price_is_needed_only_for_limits_in_dollars() -> None:

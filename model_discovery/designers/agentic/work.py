@@ -58,7 +58,10 @@ def run_agentic(request: DesignRequest, context: JobContext) -> DesignOutcome:
             journal=journal,
             report=context.report,
         )
-        return run_session(request, tools).model_copy(update={"trace": JOURNAL})
+        try:
+            return run_session(request, tools).model_copy(update={"trace": JOURNAL})
+        finally:
+            ledger.end(campaign, journal.session)
 
 
 def _pause_teller(context: JobContext) -> Callable[[float, str], None]:
