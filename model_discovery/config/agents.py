@@ -10,6 +10,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     field_validator,
+    model_validator,
 )
 
 Flow = Literal["units", "direct"]
@@ -65,7 +66,7 @@ class AgentsConfig(_Model):
     n_proposals, n_implement
         Proposal chains of a session; how many of the best are implemented until one is valid.
     beam
-        Alternatives kept for each unit.
+        Alternatives kept for each unit, in the flow ``units``.
     proposal_attempts, search_rounds, unit_tries, failed_rounds
         Bounds of the loops: drafts of a chain, search rounds before the first draft and before its review
         (one before each later review), tries at a unit, failed rounds (steps back) of an implementation.
@@ -111,3 +112,13 @@ class AgentsConfig(_Model):
         if limits.calls is not None or limits.minutes is not None:
             raise ValueError("a call is limited in dollars and tokens; calls and minutes are per_session's")
         return limits
+
+    @model_validator(mode="after")
+    def _beam_of_units(self) -> "AgentsConfig":
+        """The first block that passes is the design: there is nothing to keep alternatives for."""
+        if self.flow == "direct" and self.beam > 1:
+            raise ValueError(
+                "beam keeps alternatives of a unit while others are built, and the flow direct writes one in all; "
+                "leave out agents.beam, or use the flow units"
+            )
+        return self

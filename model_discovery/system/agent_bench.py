@@ -76,6 +76,10 @@ def bench(
     if n < 1 or not flows:
         raise UserError("Nothing to run.", hint="--n 1 or more, --flow units,direct")
     config = _settled(agents, overrides, level)
+    if config.agents.beam > 1 and "units" not in flows:
+        raise UserError(
+            "agents.beam has no meaning in the flow direct.", hint="leave it out, or add --flow units"
+        )
     model = models_in_words(config)
     folder = folder_or_error(out or Settings().ckpt_dir / "agent-bench" / _file_name(model))
     _claim(folder, _identity(config.agents, model, seed))
@@ -133,7 +137,8 @@ def _sessions(flow: str, n: int, config: "CampaignConfig", seed: int, folder: Pa
     from model_discovery.designers.requests import DesignLimits
     from model_discovery.seeds import derive
 
-    agents = config.agents.model_copy(update={"flow": flow})
+    beam = config.agents.beam if flow == "units" else 1
+    agents = config.agents.model_copy(update={"flow": flow, "beam": beam})
     limits = DesignLimits(sandbox=config.sandbox)
     ordered, sessions = in_turn(), []
     for number in range(n):

@@ -18,11 +18,12 @@ from scripted_server import Answer, ScriptedServer, fenced
 
 from model_discovery.blocks.seed_designs import seed_designs
 from model_discovery.checks.report import Finding
+from model_discovery.config import load_config
 from model_discovery.designers.agentic.bench import mean, ratio, tally, wilson
 from model_discovery.designers.agentic.situations import in_turn, load_situations
-from model_discovery.designers.requests import Attempt, DesignOutcome, Spending
+from model_discovery.designers.requests import Attempt, DesignOutcome, Spending, read_request
 from model_discovery.errors import UserError
-from model_discovery.system.agent_bench import bench, print_bench
+from model_discovery.system.agent_bench import _sessions, bench, print_bench
 
 REUSED = {
     "norm": "LayerNorm",
@@ -108,6 +109,17 @@ def test_finished_sessions_are_counted_and_nobody_is_asked(
     (mine / "world.md").write_text("Another world.", "utf-8")
     with pytest.raises(UserError, match="holds a benchmark with other prompts"):
         bench(agents={**how, "agent_spec": str(mine.parent)}, n=1, flows=("units",), out=out, progress=False)
+
+
+def test_a_beam_is_for_unit_by_unit_alone(places: Path) -> None:
+    how = {"model": "openai/scripted", "api_base": "http://127.0.0.1:9/v1", "beam": 2}
+    with pytest.raises(UserError, match=r"beam has no meaning in the flow direct.*leave it out"):
+        bench(agents=how, n=1, flows=("direct",), progress=False)
+    config = load_config("demo", (), agents=how)
+    for flow, beam in (("units", 2), ("direct", 1)):
+        (session,) = _sessions(flow, 1, config, 0, places)
+        asked = read_request(session.request.model_dump(mode="json")).agents
+        assert asked is not None and (asked.flow, asked.beam) == (flow, beam)
 
 
 @pytest.mark.slow

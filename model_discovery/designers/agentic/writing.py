@@ -114,7 +114,7 @@ def useless(desk: Desk, error: BadReply) -> str:
 def _grafted(
     desk: Desk, task: Task, code: UnitCode, accepted: Sequence[Alternative]
 ) -> tuple[UnitTree | None, CheckReport]:
-    """The tree with the new unit, and the report of its checks; no tree where it does not come to a new one."""
+    """The tree with the new unit, and the report of its checks; no tree where it comes to no new one."""
     try:
         tree = planted(task.tree, task.path, part_of(code, desk.request, task.tree))
     except UserError as error:
