@@ -118,7 +118,7 @@ class AgentsConfig(_Model):
         """The first block that passes is the design: there is nothing to keep alternatives for."""
         if self.flow == "direct" and self.beam > 1:
             raise ValueError(
-                "beam keeps alternatives of a unit while others are built, and the flow direct writes only one; "
+                "beam keeps alternatives of a unit, and the flow direct builds no unit after another; "
                 "leave out agents.beam, or use the flow units"
             )
         return self
