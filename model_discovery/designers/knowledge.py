@@ -29,6 +29,14 @@ class Prediction(_Data):
     scale: str = Field("", description="such as 0.4M; '' for the first one run")
     because: str = Field("", description="in one clause, the mechanism behind it")
 
+    def in_words(self) -> str:
+        """A sentence without the reason."""
+        against = "its parent" if self.against == "parent" else "the best baseline"
+        unit = " nats" if self.metric == "loss" else ""
+        least = f" by at least {self.amount:g}{unit}" if self.amount > 0 else ""
+        where = f" at {self.scale}" if self.scale else ""
+        return f"{self.metric} {self.direction} than {against}{least}{where}"
+
 
 class ScaleResult(_Data):
     """What a design reached at a scale. ``gain``: standard errors better than the best human design there.

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from model_discovery.evolution.leaderboard import Leaderboard as Leaderboard
     from model_discovery.evolution.leaderboard import make_leaderboard as make_leaderboard
     from model_discovery.evolution.policy import decide_design as decide_design
-    from model_discovery.evolution.predictions import in_words as in_words
     from model_discovery.evolution.predictions import judge as judge
     from model_discovery.evolution.requests import RequestMaker as RequestMaker
     from model_discovery.evolution.resume import add_design as add_design
@@ -46,7 +45,7 @@ _MODULES = {
     "knowledge": ("KnowledgeMaker",),
     "leaderboard": ("Leaderboard", "make_leaderboard"),
     "policy": ("decide_design",),
-    "predictions": ("in_words", "judge"),
+    "predictions": ("judge",),
     "requests": ("RequestMaker",),
     "resume": ("add_design", "load_state"),
     "scoreboard": ("LeaderboardRow", "Scoreboard"),

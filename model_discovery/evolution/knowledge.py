@@ -23,7 +23,7 @@ from model_discovery.designers.knowledge import (
     UnitStatistic,
 )
 from model_discovery.evolution.policy import DesignStep
-from model_discovery.evolution.predictions import best_parent, in_words, judge
+from model_discovery.evolution.predictions import best_parent, judge
 from model_discovery.evolution.scoreboard import LeaderboardRow, Scoreboard, runs_at
 from model_discovery.evolution.state import CampaignState, Design
 from model_discovery.evolution.unit_statistics import LEAST_DESIGNS, Unit, unit_effects
@@ -132,7 +132,7 @@ class KnowledgeMaker:
         for design, found in chosen:
             assert design.prediction is not None
             yield Idea(
-                design=design.name, claim=self._read(design).claim, prediction=in_words(design.prediction),
+                design=design.name, claim=self._read(design).claim, prediction=design.prediction.in_words(),
                 verdict=found.verdict, evidence=_cut(found.evidence, REASON),
             )  # fmt: skip
 

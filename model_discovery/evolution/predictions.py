@@ -73,15 +73,6 @@ def judge(board: Scoreboard, index: int) -> Judged | None:
     return Judged("open", f"not measured on both sides{where} yet")
 
 
-def in_words(prediction: Prediction) -> str:
-    """A prediction as a sentence without its reason."""
-    against = "its parent" if prediction.against == "parent" else "the best baseline"
-    unit = " nats" if prediction.metric == "loss" else ""
-    least = f" by at least {prediction.amount:g}{unit}" if prediction.amount > 0 else ""
-    where = f" at {prediction.scale}" if prediction.scale else ""
-    return f"{prediction.metric} {prediction.direction} than {against}{least}{where}"
-
-
 def _rival(board: Scoreboard, index: int, prediction: Prediction, scale: int) -> int | None:
     parents = board.state.designs[index].parents
     if prediction.against == "best_baseline" or not parents:

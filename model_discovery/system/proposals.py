@@ -22,7 +22,7 @@ _COLOURS = {"right": "green", "wrong": "red", "open": "yellow"}
 def prediction_facts(tree: "DesignTree", campaign: "CampaignRow", name: str) -> dict[str, str] | None:
     """The prediction of a design and what became of it, as plain data; None where it made none."""
     from model_discovery.config import parse_config
-    from model_discovery.evolution import Scoreboard, in_words, judge, load_state
+    from model_discovery.evolution import Scoreboard, judge, load_state
 
     state = load_state(tree, campaign.id, parse_config(campaign.config))
     index = state.index.get(name)
@@ -31,7 +31,7 @@ def prediction_facts(tree: "DesignTree", campaign: "CampaignRow", name: str) -> 
         return None
     found = judge(Scoreboard(state), index)
     assert found is not None
-    words = in_words(prediction)
+    words = prediction.in_words()
     return {
         "prediction": words,
         "because": prediction.because,

@@ -21,7 +21,8 @@ from agentic_makers import (
     review,
 )
 
-from model_discovery.designers.agentic.story import EVENTS, Story, slot_of, tell
+from model_discovery.designers.agentic.event_words import EVENTS
+from model_discovery.designers.agentic.story import Story, slot_of, tell
 from model_discovery.designers.requests import DesignRequest
 from model_discovery.llm import read_journal
 from model_discovery.llm.types import BadReply, LimitReached

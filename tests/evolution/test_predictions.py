@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_discovery.designers.knowledge import Prediction
-from model_discovery.evolution import Scoreboard, in_words, judge, make_leaderboard
+from model_discovery.evolution import Scoreboard, judge, make_leaderboard
 from model_discovery.evolution.predictions import verdict_of
 from model_discovery.evolution.state import CampaignState, Estimate, Run
 
@@ -172,9 +172,9 @@ def test_the_leaderboard_shows_verdicts_of_those_that_predicted() -> None:
 
 
 def test_words() -> None:
-    assert in_words(predicted(amount=0.01, scale="0.1M")) == (
+    assert predicted(amount=0.01, scale="0.1M").in_words() == (
         "loss lower than its parent by at least 0.01 nats at 0.1M"
     )
-    assert in_words(predicted("higher", metric="blimp", against="best_baseline")) == (
+    assert predicted("higher", metric="blimp", against="best_baseline").in_words() == (
         "blimp higher than the best baseline"
     )

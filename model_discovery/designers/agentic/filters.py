@@ -128,12 +128,8 @@ def idea(line: Idea) -> str:
 
 
 def prediction(given: Prediction) -> str:
-    """A prediction as a sentence."""
-    amount = f" by at least {given.amount:g}" if given.amount else ""
-    scale = f" at {given.scale}" if given.scale else ""
-    than = given.against.replace("_", " ")
-    because = f", because {given.because}" if given.because else ""
-    return f"{given.metric} {given.direction} than the {than}'s{amount}{scale}{because}"
+    """A prediction as a sentence, with its reason."""
+    return given.in_words() + (f", because {given.because}" if given.because else "")
 
 
 def proposal(given: ProposalDraft) -> str:
