@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,8 +37,8 @@ class Embedder(Protocol):
     facts: EmbedderFacts
     learns: bool
 
-    def fit(self, texts: Sequence[str]) -> bytes:
-        """Learn from passages; returns what is to be kept."""
+    def fit(self, texts: Iterable[str], count: int) -> bytes:
+        """Learn from ``count`` passages; returns what is to be kept."""
 
     def restore(self, learned: bytes) -> None:
         """Take up what `fit` returned."""
@@ -60,9 +60,9 @@ class LexicalSvdEmbedder:
         self.facts = EmbedderFacts(name="lexical-svd", version="1", parameters=_digest(shape))
         self._fitted: LexicalSvd | None = None
 
-    def fit(self, texts: Sequence[str]) -> bytes:
+    def fit(self, texts: Iterable[str], count: int) -> bytes:
         """Learn from passages."""
-        self._fitted = LexicalSvd.fit(texts)
+        self._fitted = LexicalSvd.fit(texts, count)
         return self._fitted.to_bytes()
 
     def restore(self, learned: bytes) -> None:
@@ -88,7 +88,7 @@ class _Given:
     def __init__(self, name: str, version: str) -> None:
         self.facts = EmbedderFacts(name=name, version=version)
 
-    def fit(self, texts: Sequence[str]) -> bytes:
+    def fit(self, texts: Iterable[str], count: int) -> bytes:
         """It has nothing to learn."""
         return b""
 

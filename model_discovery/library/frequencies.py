@@ -26,12 +26,10 @@ class Frequencies:
 
     def extend(self, store: Store) -> None:
         """Count the passages written since."""
-        last, passages = store.stems_after(self.last)
-        if not passages:
-            return
-        stems, counts = np.unique(np.concatenate(passages), return_counts=True)
-        self._later.update(dict(zip(stems.tolist(), counts.tolist(), strict=True)))
-        self.last, self.behind = last, self.behind + len(passages)
+        for last, passages in store.stems(self.last):
+            stems, counts = np.unique(np.concatenate(passages), return_counts=True)
+            self._later.update(dict(zip(stems.tolist(), counts.tolist(), strict=True)))
+            self.last, self.behind = last, self.behind + len(passages)
 
     def of(self, stems: Stems) -> Counts:
         """How many passages have each of some stems."""

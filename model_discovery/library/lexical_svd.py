@@ -7,8 +7,9 @@ the index; later passages are folded in.
 
 import importlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -49,14 +50,15 @@ class LexicalSvd:
 
     @classmethod
     def fit(
-        cls, texts: Sequence[str], dimensions: int = DIMENSIONS, features: int = FEATURES
+        cls, texts: Iterable[str], count: int, dimensions: int = DIMENSIONS, features: int = FEATURES
     ) -> "LexicalSvd":
-        """Learn from passages; of more than `FITTED_PASSAGES`, from as many at even distances.
+        """Learn from ``count`` passages; of more than `FITTED_PASSAGES`, from some at even distances.
 
         Of more than ``features`` n-grams those of most passages are known.
         """
-        step = max(1, -(-len(texts) // FITTED_PASSAGES))
-        counted = [np.unique(ngram_hashes(text), return_counts=True) for text in texts[::step]]
+        step = max(1, -(-count // FITTED_PASSAGES))
+        chosen = islice(texts, 0, None, step)
+        counted = [np.unique(ngram_hashes(text), return_counts=True) for text in chosen]
         hashes, counts = np.unique(np.concatenate([row[0] for row in counted]), return_counts=True)
         if len(hashes) > features:
             kept = np.sort(np.lexsort((hashes, -counts))[:features])

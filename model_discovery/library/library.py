@@ -26,7 +26,8 @@ _STALE = 1.5
 class PaperLibrary:
     """A folder with papers and their index. Open one with `PaperLibrary.open`; use it from one thread.
 
-    ``notes`` are lines for the reader: what was found damaged and made again.
+    ``notes`` are lines for the reader: what was found damaged and made again, what could not be done. A
+    folder that cannot be written to is searched as it is.
     """
 
     def __init__(self, folder: Path, store: Store, embedder: Embedder) -> None:
@@ -35,9 +36,10 @@ class PaperLibrary:
         self._store = store
         self._embedder = embedder
         self._vectors: VectorIndex | None = None
-        self._version = -1
+        self._opened = 0
         self._frequencies: Frequencies | None = None
         self._file_lock: Any = None
+        self._looked_after = False
 
     @classmethod
     def open(
@@ -71,6 +73,10 @@ class PaperLibrary:
         library._refresh_cards(shipped_folder("library/papers") if cards is None else cards)
         return library
 
+    def require_writable(self) -> None:
+        """Refuse, with a `UserError`, what cannot be done in a folder that cannot be written to."""
+        self._store.require_writable()
+
     def close(self) -> None:
         """Let go of the files."""
         self._store.close()
@@ -103,8 +109,7 @@ class PaperLibrary:
                 return False
             with self._store.writing():
                 self._store.remove(number)
-            self._changed()
-            self._keep_up()
+            self._look_after()
         return True
 
     def search(self, query: str, k: int = 10, sources: Sequence[Source] = LOCAL) -> list[Hit]:
@@ -117,30 +122,22 @@ class PaperLibrary:
         if k < 1 or not chosen:
             return []
         only = chosen[0] if len(chosen) == 1 else None
-        with self._store.reading():
-            vectors, frequencies = self._current()
-            depth = max(_CANDIDATES, 5 * k)
-            words = lexical_search(self._store, frequencies, query, depth, only)
-            [vector] = self._embedder.embed([query])
-            cards = None if only is None else self._card_passages()
-            nearest = vectors.search(vector, depth, cards, inside=only == "cards")
-            candidates = [id_ for id_, _ in fuse([nearest, words])]
-            closer = closest(self._store, frequencies, query, candidates[:_LOOKED_AT])
-            return self._hits(self._chosen(fuse([nearest, words, closer]), k))
+        self._look_after_once()
+        return self._store.at_one_moment(lambda: self._search(query, k, only))
 
     def papers(self) -> list[Paper]:
         """All papers: the cards, then one's own in the order they were added."""
-        rows = self._store.rows("SELECT data FROM papers ORDER BY source, number")
+        rows = self._read("SELECT data FROM papers ORDER BY source, number")
         return [paper_of(data) for (data,) in rows]
 
     def paper(self, id: str) -> Paper | None:
         """The paper of that id, None when there is none."""
-        data = self._store.one("SELECT data FROM papers WHERE id = ?", (id,))
-        return None if data is None else paper_of(data)
+        rows = self._read("SELECT data FROM papers WHERE id = ?", (id,))
+        return paper_of(rows[0][0]) if rows else None
 
     def passages(self, id: str) -> list[Passage]:
         """The passages of a paper in their order."""
-        rows = self._store.rows(
+        rows = self._read(
             "SELECT section, text, page FROM passages JOIN papers ON number = paper "
             "WHERE papers.id = ? ORDER BY passages.id",
             (id,),
@@ -149,24 +146,42 @@ class PaperLibrary:
 
     def stats(self) -> Stats:
         """What the library holds, and what its index is made of."""
-        with self._store.reading():
-            vectors, _ = self._current()
-            papers = dict(self._store.rows("SELECT source, count(*) FROM papers GROUP BY source"))
-            passages = dict(
-                self._store.rows(
-                    "SELECT source, count(*) FROM passages JOIN papers ON number = paper GROUP BY source"
-                )
+        self._look_after_once()
+        return self._store.at_one_moment(self._stats)
+
+    def _search(self, query: str, k: int, only: Only | None) -> list[Hit]:
+        vectors, frequencies = self._current()
+        depth = max(_CANDIDATES, 5 * k)
+        words = lexical_search(self._store, frequencies, query, depth, only)
+        [vector] = self._embedder.embed([query])
+        cards = None if only is None else self._card_passages()
+        nearest = vectors.search(vector, depth, cards, inside=only == "cards")
+        candidates = [id_ for id_, _ in fuse([nearest, words])]
+        closer = closest(self._store, frequencies, query, candidates[:_LOOKED_AT])
+        return self._hits(self._chosen(fuse([nearest, words, closer]), k))
+
+    def _stats(self) -> Stats:
+        vectors, _ = self._current()
+        papers = dict(self._store.rows("SELECT source, count(*) FROM papers GROUP BY source"))
+        passages = dict(
+            self._store.rows(
+                "SELECT source, count(*) FROM passages JOIN papers ON number = paper GROUP BY source"
             )
+        )
         size = sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())
         return Stats(
             folder=str(self.folder), papers=papers, passages=passages, embedder=self._embedder.facts.name,
             dimensions=vectors.dimensions, index=vectors.kind, size=size, dollars=self._store.fact("dollars"),
         )  # fmt: skip
 
+    def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self._store.at_one_moment(lambda: self._store.rows(query, values))
+
     def _lock(self) -> Any:
         """One writer at a time; who holds it may take it again."""
         from filelock import FileLock
 
+        self.require_writable()
         if self._file_lock is None:
             self._file_lock = FileLock(self.folder / "library.lock")
         return self._file_lock
@@ -187,42 +202,62 @@ class PaperLibrary:
                 self._store.set_fact("embedder", self._embedder.facts.model_dump_json())
             self._store.add_vectors(ids, vectors)
             if dollars is not None:
-                self._store.set_fact("dollars", (self._store.fact("dollars") or 0.0) + dollars)
-        self._changed()
-        if self._embedder.learns and self._store.passages_in_all() > _STALE * (
-            self._store.fact("fitted") or 0
-        ):
-            self._embed_all()
-        self._keep_up()
+                self._add_dollars(dollars)
+        self._look_after()
+
+    def _add_dollars(self, dollars: float) -> None:
+        self._store.set_fact("dollars", (self._store.fact("dollars") or 0.0) + dollars)
 
     def _embed_all(self) -> None:
         """Learn anew from all passages and embed them; the vectors of before go in the same transaction."""
-        rows = self._store.texts()
-        texts = [text for _, text in rows]
-        learned = self._embedder.fit(texts)
-        vectors = self._embedder.embed(texts)
-        dollars = self._embedder.dollars(texts)
-        with self._store.writing():
-            self._store.forget_vectors()
-            self._store.add_vectors([id_ for id_, _ in rows], vectors)
-            self._store.set_learned(learned)
-            self._store.set_fact("fitted", len(rows))
-            self._store.set_fact("embedder", self._embedder.facts.model_dump_json())
-            if dollars is not None:
-                self._store.set_fact("dollars", (self._store.fact("dollars") or 0.0) + dollars)
-        self._changed()
+        try:
+            count = self._store.passages_in_all()
+            learned = self._embedder.fit((text for _, texts in self._store.texts() for text in texts), count)
+            with self._store.writing():
+                self._store.forget_vectors()
+                for ids, texts in self._store.texts():
+                    self._store.add_vectors(ids, self._embedder.embed(texts))
+                    if (dollars := self._embedder.dollars(texts)) is not None:
+                        self._add_dollars(dollars)
+                self._store.set_learned(learned)
+                self._store.set_fact("fitted", count)
+                self._store.set_fact("embedder", self._embedder.facts.model_dump_json())
+        finally:
+            self._vectors = None  # or, after a failure, the embedder would not be that of the vectors
         self._write_vectors()
 
-    def _keep_up(self) -> None:
-        """Write anew what is kept of the database's contents where it has fallen behind; under the lock."""
-        vectors, frequencies = self._current()
-        if vectors.behind > self._allowed_behind():
-            self._write_vectors()
-        if frequencies.behind > self._allowed_behind():
-            with self._store.writing():
-                self._store.keep_frequencies(frequencies.last, *frequencies.all())
-            self._frequencies = None
-            self._changed()
+    def _look_after_once(self) -> None:
+        """Before the first search, unless another process is at it: what it was killed before is done."""
+        from filelock import Timeout
+
+        if self._looked_after or self._store.read_only:
+            return
+        self._looked_after = True
+        try:
+            with self._lock().acquire(timeout=0):
+                self._look_after()
+        except (Timeout, OSError):
+            return
+
+    def _look_after(self) -> None:
+        """Bring what is made of the passages up to date with them; under the lock.
+
+        What fails is a note: nothing depends on it but speed and how well is found.
+        """
+        try:
+            fitted = self._store.fact("fitted") or 0
+            if self._embedder.learns and self._store.passages_in_all() > _STALE * fitted:
+                self._embed_all()
+            vectors, frequencies = self._current()
+            behind = max(_BEHIND, _BEHIND_SHARE * self._store.passages_in_all())
+            if (vectors.damaged or vectors.behind > behind) and self._write_vectors() and vectors.damaged:
+                self.notes.append(f"{vectors.damaged}: made again from the database.")
+            if frequencies.behind > behind:
+                with self._store.writing():
+                    self._store.keep_frequencies(frequencies.last, *frequencies.all())
+                self._frequencies = None
+        except UserError as error:
+            self.notes.append(f"The index could not be brought up to date: {error.message}")
 
     def _write_vectors(self) -> bool:
         """Write the vector file; a failure is a note, as the database has the vectors too."""
@@ -236,48 +271,26 @@ class PaperLibrary:
 
     def _current(self) -> tuple[VectorIndex, Frequencies]:
         """The vectors and the frequencies of stems as the database has them now."""
-        version, epoch = self._store.version, self._store.epoch
+        epoch, opened = self._store.epoch, self._store.opened
+        if opened != self._opened:
+            self._vectors = self._frequencies = None
         if self._vectors is None or self._vectors.epoch != epoch:
             self._learned()
             self._vectors = VectorIndex(self.folder, self._store)
-            self._mend()
-        elif version != self._version:
+            if self._vectors.damaged and self._store.read_only:
+                self.notes.append(f"{self._vectors.damaged}: vectors are read from the database.")
+        else:
             self._vectors.extend(self._store)
         if self._frequencies is None or self._frequencies.epoch != epoch:
             self._frequencies = Frequencies(self._store)
-        elif version != self._version:
+        else:
             self._frequencies.extend(self._store)
-        self._version = version
+        self._opened = opened
         return self._vectors, self._frequencies
-
-    def _mend(self) -> None:
-        """Make the vector file again where it was damaged or is missing, unless another process is at it."""
-        from filelock import Timeout
-
-        assert self._vectors is not None
-        damaged = self._vectors.damaged
-        if not damaged and self._vectors.behind <= self._allowed_behind():
-            return
-        try:
-            with self._lock().acquire(timeout=0):
-                written = self._write_vectors()
-        except (Timeout, OSError):
-            return
-        if written:
-            self._vectors = VectorIndex(self.folder, self._store)
-            if damaged:
-                self.notes.append(f"{damaged}: made again from the database.")
-
-    def _allowed_behind(self) -> float:
-        return max(_BEHIND, _BEHIND_SHARE * self._store.passages_in_all())
 
     def _learned(self) -> None:
         if self._embedder.learns and (learned := self._store.learned) is not None:
             self._embedder.restore(learned)
-
-    def _changed(self) -> None:
-        """This process has written: what it holds in memory is looked at again."""
-        self._version = -1
 
     def _card_passages(self) -> Any:
         import numpy as np
@@ -331,6 +344,13 @@ class PaperLibrary:
                 hint=f"set LIBRARY_EMBEDDER={theirs.name}, or take another LIBRARY_DIR",
                 exit_code=EXIT_FAILED,
             )
+        if self._store.read_only:
+            raise UserError(
+                f"The index in {self.folder} was made by '{theirs.name}' {theirs.version}, not "
+                f"{mine.version}, and cannot be made again: the folder is read-only.",
+                hint="have its owner open it with this release, or name a copy in LIBRARY_DIR",
+                exit_code=EXIT_FAILED,
+            )
         with self._lock():
             self._embed_all()
         self.notes.append(f"{self.folder}: embedded again by '{mine.name}' {mine.version}.")
@@ -339,6 +359,9 @@ class PaperLibrary:
         """Bring the cards up to date with their files."""
         digest = _digest_of(folder)
         if self._store.fact("cards") == digest:
+            return
+        if self._store.read_only:
+            self.notes.append(f"{self.folder} is read-only: its cards are those of another release.")
             return
         from model_discovery.library.cards import load_cards
 

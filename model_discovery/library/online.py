@@ -1,6 +1,8 @@
 """Paper services on the web, beside the library: searched together, each left out when it is down."""
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -9,6 +11,7 @@ from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.library.arxiv import Arxiv
 from model_discovery.library.found import Found
 from model_discovery.library.identifiers import Identifier
+from model_discovery.library.opening import obstacle
 from model_discovery.library.semantic_scholar import SemanticScholar
 from model_discovery.library.services import Answers, NotThere, Service, ServiceDown
 from model_discovery.library.types import Hit
@@ -27,8 +30,14 @@ class Online:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """With this machine's key, addresses, and folder for answers."""
-        answers = Answers(settings.library_dir / "online.db")
+        """With this machine's key, addresses, and folder for answers.
+
+        Where the library's folder cannot be written to, answers are kept among the user's caches.
+        """
+        folder = settings.library_dir
+        if folder.is_dir() and obstacle(folder / "online.db"):
+            folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "model-discovery"
+        answers = Answers(folder / "online.db")
         key = settings.s2_api_key.get_secret_value() if settings.s2_api_key else None
         semantic_scholar = SemanticScholar(answers, settings.s2_api_url, key=key)
         return cls(semantic_scholar, Arxiv(answers, settings.arxiv_api_url), answers)

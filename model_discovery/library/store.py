@@ -6,21 +6,22 @@ was. ``epoch`` counts the changes after which vectors made before are void or go
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.library.ngrams import Counts, Stems, counted_stems, words_of
+from model_discovery.library.opening import look, obstacle, open_to_read, open_to_write
 from model_discovery.library.types import Paper, Passage
 
+T = TypeVar("T")
 FORMAT = 4
-_LARGEST_JOURNAL, _CACHE_KIB = 16 * 2**20, 64 * 2**10
-# Adding a paper changes many of the pages that the one before has changed: copied once for several.
-_CHECKPOINT_PAGES = 8_000
+_TOGETHER = 20_000  # rows in memory at once, where all are read
+_TRIES = 5
 
 _SCHEMA = f"""
 CREATE TABLE facts(name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
@@ -45,6 +46,9 @@ Matrix = np.ndarray[Any, np.dtype[np.float32]]
 class Store:
     """An open database.
 
+    ``read_only`` where it cannot be written to; ``opened`` counts how often it was opened anew, after which
+    nothing that was read before counts.
+
     Parameters
     ----------
     file
@@ -58,14 +62,16 @@ class Store:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._obstacle = obstacle(file)
+        self.read_only = self._obstacle is not None
+        self.opened = 0
         with self.plain_errors():
-            self._connection = sqlite3.connect(file, timeout=60, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.execute(f"PRAGMA journal_size_limit={_LARGEST_JOURNAL}")
-            self._connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-            self._connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
-            self._prepare()
+            if self.read_only:
+                self._connection, self._seen = open_to_read(file)
+                self.at_one_moment(self._prepare)
+            else:
+                self._connection = open_to_write(file)
+                self._prepare()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -78,7 +84,7 @@ class Store:
             yield
         except sqlite3.OperationalError as error:
             folder = self.file.parent
-            hint = f"nothing was lost; {folder} has to be writable, also to search, with room on its disk"
+            hint = f"nothing was lost; {folder} has to be writable, with room on its disk"
             raise UserError(f"{self.file}: {error}.", hint=hint, exit_code=EXIT_FAILED) from None
         except sqlite3.DatabaseError as error:
             hint = f"move {self.file.parent} away and add the papers again, or restore the file"
@@ -87,6 +93,7 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """All that is written inside is there afterwards, or nothing of it."""
+        self.require_writable()
         with self.plain_errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -96,9 +103,46 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
+    def require_writable(self) -> None:
+        """Refuse to change a library that can only be read."""
+        if self._obstacle is not None:
+            raise UserError(
+                f"The library in {self.file.parent} is read-only: {self._obstacle} cannot be written to.",
+                hint="it can be searched; to change it, copy the folder and name the copy in LIBRARY_DIR",
+                exit_code=EXIT_FAILED,
+            )
+
+    def at_one_moment(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns; all that it reads is of one moment.
+
+        It is done again where the file was changed meanwhile and SQLite could not know: see `opening`.
+        """
+        for _ in range(_TRIES):
+            try:
+                with self._reading():
+                    result = work()
+            except (UserError, LookupError, ValueError):
+                if not self._opened_again():
+                    raise
+                continue
+            if not self.read_only or self._seen.live or not self._opened_again():
+                return result
+        raise UserError(
+            f"{self.file} is changed all the time while it is read.", hint="try again", exit_code=EXIT_FAILED
+        )
+
+    def _opened_again(self) -> bool:
+        """Open a file that is only read anew when it was changed; whether it was."""
+        if not self.read_only or look(self.file) == self._seen:
+            return False
+        self._connection.close()
+        with self.plain_errors():
+            self._connection, self._seen = open_to_read(self.file)
+        self.opened += 1
+        return True
+
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """All that is read inside is of one moment."""
+    def _reading(self) -> Iterator[None]:
         if self._connection.in_transaction:
             yield
             return
@@ -118,11 +162,6 @@ class Store:
         """The first value of the first row, None without rows."""
         rows = self.rows(query, values)
         return rows[0][0] if rows else None
-
-    @property
-    def version(self) -> int:
-        """Changes when another process has written."""
-        return int(self.one("PRAGMA data_version"))
 
     def fact(self, name: str) -> Any:
         """Something the library knows of itself, None when it does not."""
@@ -194,10 +233,12 @@ class Store:
         rows = self.rows(f"SELECT passage, stems, counts FROM stems WHERE passage IN ({marks})", passages)
         return {id_: (_integers(stems), _integers(counts)) for id_, stems, counts in rows}
 
-    def stems_after(self, passage: int) -> tuple[int, list[Stems]]:
-        """The stems of every passage whose id is greater, and the last of these ids."""
-        rows = self.rows("SELECT passage, stems FROM stems WHERE passage > ? ORDER BY passage", (passage,))
-        return (rows[-1][0] if rows else passage), [_integers(stems) for _, stems in rows]
+    def stems(self, after: int = 0) -> Iterator[tuple[int, list[Stems]]]:
+        """Stems of the passages whose id is greater, some thousands at a time, and the last of their ids."""
+        query = f"SELECT passage, stems FROM stems WHERE passage > ? ORDER BY passage LIMIT {_TOGETHER}"
+        while rows := self.rows(query, (after,)):
+            after = rows[-1][0]
+            yield after, [_integers(stems) for _, stems in rows]
 
     def kept_frequencies(self) -> tuple[int, Stems, Counts]:
         """The last passage whose stems were counted, the stems (sorted), and how many passages have each.
@@ -240,19 +281,30 @@ class Store:
         """From now on vectors read before are void; within `writing`."""
         self.set_fact("epoch", self.epoch + 1)
 
-    def vectors(self, after: int = 0) -> tuple[np.ndarray[Any, np.dtype[np.int64]], Matrix]:
-        """Ids and vectors of the passages whose id is greater, in order."""
-        rows = self.rows("SELECT passage, vector FROM vectors WHERE passage > ? ORDER BY passage", (after,))
-        ids = np.fromiter((id_ for id_, _ in rows), dtype=np.int64, count=len(rows))
-        flat = np.frombuffer(b"".join(vector for _, vector in rows), dtype=np.float16)
-        return ids, flat.reshape(len(rows), -1 if len(rows) else 0).astype(np.float32)
+    def vectors(self, after: int = 0) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], Matrix]]:
+        """Ids and vectors of the passages whose id is greater, in order, some thousands at a time."""
+        query = f"SELECT passage, vector FROM vectors WHERE passage > ? ORDER BY passage LIMIT {_TOGETHER}"
+        while rows := self.rows(query, (after,)):
+            ids = np.fromiter((id_ for id_, _ in rows), dtype=np.int64, count=len(rows))
+            flat = np.frombuffer(b"".join(vector for _, vector in rows), dtype=np.float16)
+            yield ids, flat.reshape(len(rows), -1).astype(np.float32)
+            after = rows[-1][0]
 
-    def texts(self) -> list[tuple[int, str]]:
-        """Id and text (with its title) of every passage, in order."""
-        return self.rows(
+    def shape_of_vectors(self) -> tuple[int, int, int]:
+        """The last passage that has a vector, how many have, and how long a vector is; zeros without any."""
+        query = "SELECT ifnull(max(passage), 0), count(*), ifnull(max(length(vector)), 0) / 2 FROM vectors"
+        return tuple(self.rows(query)[0])
+
+    def texts(self) -> Iterator[tuple[list[int], list[str]]]:
+        """Ids and texts (with their titles) of all passages, in order, some thousands at a time."""
+        query = (
             "SELECT passages.id, title || char(10) || text FROM passages JOIN papers ON number = paper "
-            "ORDER BY passages.id"
+            f"WHERE passages.id > ? ORDER BY passages.id LIMIT {_TOGETHER}"
         )
+        after = 0
+        while rows := self.rows(query, (after,)):
+            yield [id_ for id_, _ in rows], [text for _, text in rows]
+            after = rows[-1][0]
 
     def _prepare(self) -> None:
         """Make the tables; leave what is there alone."""

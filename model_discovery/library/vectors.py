@@ -68,14 +68,12 @@ class VectorIndex:
 
     def extend(self, store: Store) -> None:
         """Take in the vectors written since."""
-        ids, vectors = store.vectors(self.last)
-        if not len(ids):
-            return
-        if self._tail is None:
-            self._tail = _flat(vectors.shape[1])
-        self._tail.add_with_ids(vectors, ids)
-        self.last = int(ids[-1])
-        self.count += len(ids)
+        for ids, vectors in store.vectors(self.last):
+            if self._tail is None:
+                self._tail = _flat(vectors.shape[1])
+            self._tail.add_with_ids(vectors, ids)
+            self.last = int(ids[-1])
+            self.count += len(ids)
 
     def search(self, vector: Matrix, n: int, cards: Any = None, *, inside: bool = True) -> list[int]:
         """Ids of the nearest passages, nearest first; with ``cards`` only those among these ids, or (not
@@ -93,21 +91,26 @@ class VectorIndex:
         return [id_ for score, id_ in sorted(found)[:n] if score < 0]
 
     def _open(self) -> Manifest | None:
+        before = None
+        while (manifest := self._read_manifest()) != before and manifest is not None:
+            self.damaged = "" if manifest.epoch != self.epoch else self._map(manifest)
+            if not self.damaged:
+                return manifest if self._main is not None else None
+            before = manifest  # another process may have written a new one meanwhile
+        return None
+
+    def _map(self, manifest: Manifest) -> str:
+        """Map the file into memory; returns what is wrong with it."""
         faiss = _faiss()
-        manifest = self._read_manifest()
-        if manifest is None or manifest.epoch != self.epoch:
-            return None
         file = self._folder / manifest.file
         try:
             size = file.stat().st_size
             if size != manifest.size:
-                self.damaged = f"{file} has {size:,} of {manifest.size:,} bytes"
-                return None
+                return f"{file} has {size:,} of {manifest.size:,} bytes"
             self._main = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC)
         except (OSError, RuntimeError) as error:
-            self.damaged = f"{file} cannot be read: {' '.join(str(error).split())[:200]}"
-            return None
-        return manifest
+            return f"{file} cannot be read: {' '.join(str(error).split())[:200]}"
+        return ""
 
     def _read_manifest(self) -> Manifest | None:
         file = self._folder / "manifest.json"
@@ -129,18 +132,15 @@ def write_file(folder: Path, store: Store) -> Manifest:
         It could not be written. What was there before is still there.
     """
     faiss = _faiss()
-    with store.reading():
-        epoch = store.epoch
-        ids, vectors = store.vectors()
-    kind, index = _index_of(ids, vectors)
-    last = int(ids[-1]) if len(ids) else 0
+    epoch, (last, count, width) = store.epoch, store.shape_of_vectors()
+    kind, index = _index_of(store, count, width)
     file = folder / f"vectors-{epoch}-{last}.faiss"
     aside = file.with_suffix(".partial")
     faiss.write_index(index, str(aside))
     aside.replace(file)
     manifest = Manifest(
-        file=file.name, size=file.stat().st_size, epoch=epoch, last=last, count=len(ids),
-        dimensions=vectors.shape[1], kind=kind,
+        file=file.name, size=file.stat().st_size, epoch=epoch, last=last, count=count,
+        dimensions=width, kind=kind,
     )  # fmt: skip
     aside = folder / "manifest.partial"
     aside.write_text(json.dumps(manifest.model_dump(), indent=2) + "\n", "utf-8")
@@ -151,21 +151,24 @@ def write_file(folder: Path, store: Store) -> Manifest:
     return manifest
 
 
-def _index_of(ids: Any, vectors: Matrix) -> tuple[str, Any]:
+def _index_of(store: Store, count: int, width: int) -> tuple[str, Any]:
     """An exact index; above `FLAT_UP_TO` vectors one that looks into the nearest lists only."""
-    faiss = _faiss()
-    width = vectors.shape[1]
-    if len(ids) <= FLAT_UP_TO:
-        index = _flat(width)
+    kind, index = ("flat", _flat(width)) if count <= FLAT_UP_TO else _lists(store, count, width)
+    for ids, vectors in store.vectors():
         index.add_with_ids(vectors, ids)
-        return "flat", index
-    lists = int(4 * np.sqrt(len(ids)))
+    return kind, index
+
+
+def _lists(store: Store, count: int, width: int) -> tuple[str, Any]:
+    """Inverted lists, empty; their centres are learned from some of the vectors at even distances."""
+    faiss = _faiss()
+    lists = int(4 * np.sqrt(count))
     inverted = faiss.IndexIVFScalarQuantizer(
         faiss.IndexFlatIP(width), width, lists, _half(), faiss.METRIC_INNER_PRODUCT
     )
     inverted.cp.seed, inverted.cp.niter = 1, 8
-    inverted.train(vectors[:: max(1, len(ids) // (40 * lists))])
-    inverted.add_with_ids(vectors, ids)
+    step = max(1, count // (40 * lists))
+    inverted.train(np.concatenate([vectors[::step] for _, vectors in store.vectors()]))
     return f"{lists} lists, {_PROBED_LISTS} probed", inverted
 
 

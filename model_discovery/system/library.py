@@ -45,6 +45,7 @@ def add(what: Sequence[str], *, pdf: bool = False, abstracts: bool = False) -> "
     from model_discovery.library.online import Online
 
     with open_library() as library:
+        library.require_writable()
         yield from add_papers(library, what, Online.from_settings(Settings()), pdf=pdf, abstracts=abstracts)
 
 
@@ -85,7 +86,7 @@ def search(query: str, k: int, sources: Sequence[str] = (), *, online: bool = Fa
     wanted = _sources(sources)
     with open_library() as library:
         hits = library.search(query, k, wanted)
-        own = {name for paper in library.papers() for name in (paper.id, paper.arxiv, paper.doi) if name}
+        papers = library.papers() if online else []
     notes: list[str] = []
     if online:
         from model_discovery.config import Settings
@@ -93,6 +94,7 @@ def search(query: str, k: int, sources: Sequence[str] = (), *, online: bool = Fa
 
         services = Online.from_settings(Settings())
         found = services.search(query, k)
+        own = {name for paper in papers for name in (paper.id, paper.arxiv, paper.doi) if name}
         hits += [hit for hit in found if not {hit.paper.id, hit.paper.arxiv, hit.paper.doi} & own]
         notes = services.notes
     return {"query": query, "hits": [hit.model_dump() for hit in hits], "notes": notes}

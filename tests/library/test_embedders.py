@@ -23,7 +23,7 @@ TEXTS = list(ABSTRACTS.values())
 
 
 def test_texts_are_nearest_to_themselves_and_vectors_have_length_one() -> None:
-    embedder = LexicalSvd.fit(TEXTS)
+    embedder = LexicalSvd.fit(TEXTS, len(TEXTS))
     vectors = embedder.embed(TEXTS)
     assert vectors.shape == (8, 256)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -31,13 +31,13 @@ def test_texts_are_nearest_to_themselves_and_vectors_have_length_one() -> None:
 
 
 def test_other_forms_of_a_word_are_near() -> None:
-    embedder = LexicalSvd.fit(TEXTS)
+    embedder = LexicalSvd.fit(TEXTS, len(TEXTS))
     [query] = embedder.embed(["rotating rotation"])
     assert (embedder.embed(TEXTS) @ query).argmax() == list(ABSTRACTS).index("rotary")
 
 
 def test_fitting_again_and_reading_back_give_the_same_vectors() -> None:
-    first, second = LexicalSvd.fit(TEXTS), LexicalSvd.fit(TEXTS)
+    first, second = LexicalSvd.fit(TEXTS, len(TEXTS)), LexicalSvd.fit(TEXTS, len(TEXTS))
     assert first.to_bytes() == second.to_bytes()
     assert (LexicalSvd.from_bytes(first.to_bytes()).embed(TEXTS) == first.embed(TEXTS)).all()
 
@@ -45,7 +45,7 @@ def test_fitting_again_and_reading_back_give_the_same_vectors() -> None:
 @given(st.lists(st.text(max_size=60), max_size=5), st.lists(st.text(max_size=60), min_size=1, max_size=4))
 @settings(max_examples=40, deadline=None)
 def test_any_texts_can_be_fitted_and_embedded(others: list[str], fitted: list[str]) -> None:
-    vectors = LexicalSvd.fit(fitted).embed(others)
+    vectors = LexicalSvd.fit(fitted, len(fitted)).embed(others)
     assert vectors.shape == (len(others), 256)
     lengths = np.linalg.norm(vectors, axis=1)
     assert np.isfinite(vectors).all() and np.all((lengths < 1e-6) | (np.abs(lengths - 1) < 1e-4))

@@ -43,7 +43,7 @@ def adding(folder: Path, name: str, count: int) -> subprocess.Popen[str]:
 
 def counted(library: PaperLibrary) -> Counter[int]:
     """The passages of each stem, counted one by one."""
-    _, passages = library._store.stems_after(0)
+    passages = [one for _, some in library._store.stems() for one in some]
     return Counter(stem for stems in passages for stem in stems.tolist())
 
 
