@@ -21,7 +21,7 @@ from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.blocks.written_tree import NodeSpec, read_node
 from model_discovery.checks.report import CheckReport, Finding
 from model_discovery.designers.knowledge import Prediction
-from model_discovery.designers.loop import Check, valid_outcome
+from model_discovery.designers.loop import Check, repeated, valid_outcome
 from model_discovery.designers.names import check_class_names
 from model_discovery.designers.requests import Attempt, DesignOutcome, DesignRequest, Proposal, bad_data
 from model_discovery.errors import UserError, unknown
@@ -203,9 +203,8 @@ class ExternalDesigner:
 
     def _judge(self, tree: UnitTree, entry: _Open) -> CheckReport:
         request = entry.request
-        known = {*request.avoid, *(parent.unit_tree.structure_hash for parent in request.parents)}
-        if tree.structure_hash in known:
-            return CheckReport(ok=False, findings=(_known(tree),))
+        if found := repeated(tree, request):
+            return CheckReport(ok=False, findings=(found,))
         if empty := tree.unfilled():
             return CheckReport(ok=False, findings=(_unfilled(empty),))
         return self._check(tree, request, len(entry.attempts))
@@ -255,15 +254,6 @@ def proposal_of(answer: Answer, tree: UnitTree, request: DesignRequest) -> Propo
         expected_effect=answer.expected_effect,
         prediction=answer.prediction,
         risks=answer.risks,
-    )
-
-
-def _known(tree: UnitTree) -> Finding:
-    return Finding(
-        check="novelty",
-        where="the whole tree",
-        measured=f"structure {tree.structure_hash} exists already",
-        limit="a structure that is not in the tree yet",
     )
 
 

@@ -73,6 +73,20 @@ def valid_outcome(
     )
 
 
+def repeated(tree: UnitTree, request: DesignRequest) -> Finding | None:
+    """The finding for a structure that a request rules out: an earlier design's, or a parent's."""
+    known = {*request.avoid, *(parent.unit_tree.structure_hash for parent in request.parents)}
+    if tree.structure_hash not in known:
+        return None
+    return Finding(
+        check="novelty",
+        where="the whole tree",
+        measured=f"structure {tree.structure_hash} exists already",
+        limit="a structure that is not in the tree yet",
+        hint="compute something that no parent and no earlier design does",
+    )
+
+
 def nothing_new(error: UserError) -> Finding:
     """The finding for a designer that ran out of structures."""
     return Finding(

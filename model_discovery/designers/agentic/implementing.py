@@ -17,6 +17,7 @@ from model_discovery.designers.agentic.grafting import (
 )
 from model_discovery.designers.agentic.schemas import Plan, ProposalDraft, UnitCode
 from model_discovery.designers.agentic.writing import Alternative, Task, write_unit
+from model_discovery.designers.loop import repeated
 from model_discovery.errors import UserError
 
 _PLANS = 2  # a plan that cannot be followed is made once more
@@ -64,18 +65,8 @@ def implement_units(desk: Desk, draft: ProposalDraft) -> Built | GaveUp:
 
 def final_report(desk: Desk, tree: UnitTree, site: Site | None = None) -> CheckReport:
     """The last word on a whole tree: a structure of its own, only where it may change, checks passed."""
-    request = desk.request
-    known = {*request.avoid, *(parent.unit_tree.structure_hash for parent in request.parents)}
-    finding = None
-    if tree.structure_hash in known:
-        finding = Finding(
-            check="novelty",
-            where="the whole tree",
-            measured=f"structure {tree.structure_hash} exists already",
-            limit="a structure that is not in the tree yet",
-            hint="compute something that no parent and no earlier design does",
-        )
-    elif site is not None and (strayed := site.strayed(tree)):
+    finding = repeated(tree, desk.request)
+    if finding is None and site is not None and (strayed := site.strayed(tree)):
         finding = Finding(check="protected", where=place(strayed[0]), measured="changed", limit="unchanged")
     if finding is None:
         desk.report("check", unit="")
