@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -125,14 +126,25 @@ class SentenceTransformer(_Given):
                 f"The embedder '{self.facts.name}' needs the package sentence-transformers.",
                 hint="pip install sentence-transformers, or use the embedder lexical-svd",
             ) from None
+        importlib.import_module("transformers.utils.logging").disable_progress_bar()
+        try:
+            return sentence_transformers.SentenceTransformer(self._name, local_files_only=True)
+        except (OSError, ValueError) as error:
+            if Path(self._name).exists() or isinstance(error, FileNotFoundError):
+                raise self._cannot_load(error) from None
+        _reach_hub(self._name)
         try:
             return sentence_transformers.SentenceTransformer(self._name)
         except (OSError, ValueError) as error:
-            raise UserError(
-                f"The model '{self._name}' could not be loaded: {' '.join(str(error).split())[:200]}",
-                hint="it is fetched from the hub once; without a network name a folder",
-                exit_code=EXIT_FAILED,
-            ) from None
+            raise self._cannot_load(error) from None
+
+    def _cannot_load(self, error: Exception) -> UserError:
+        first = (str(error) or type(error).__name__).splitlines()[0][:200]
+        return UserError(
+            f"The model '{self._name}' could not be loaded: {first}",
+            hint="name a model of the hub, which is fetched once, or a folder with one",
+            exit_code=EXIT_FAILED,
+        )
 
 
 class LiteLlmEmbedder(_Given):
@@ -168,7 +180,7 @@ class LiteLlmEmbedder(_Given):
         litellm, openai = _litellm(), importlib.import_module("openai")
         try:
             reply = litellm.embedding(
-                model=self._model, input=texts, num_retries=3, timeout=120, api_key=_key(self._model)
+                model=self._model, input=texts, num_retries=3, timeout=120, **_access(self._model)
             )
         except (openai.OpenAIError, ValueError) as error:
             raise self._failed(error) from None
@@ -176,7 +188,7 @@ class LiteLlmEmbedder(_Given):
 
     def _failed(self, error: Exception) -> UserError:
         kind = type(error).__name__
-        missing = not _key(self._model)
+        missing = not _access(self._model)["api_key"]
         hint = f"{'no key is set for it: ' if missing else ''}check its key and address; nothing was changed"
         return UserError(
             f"The embedder '{self.facts.name}' failed: {kind}.", hint=hint, exit_code=EXIT_FAILED
@@ -210,6 +222,21 @@ def embedder_of(name: str) -> Embedder:
     raise unknown("embedder", name, NAMES)
 
 
+def _reach_hub(model: str) -> None:
+    """Refuse at once where the hub does not answer: its own client tries for more than a minute."""
+    import httpx
+
+    hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    try:
+        httpx.head(hub, timeout=10)
+    except (httpx.HTTPError, httpx.InvalidURL):
+        raise UserError(
+            f"The model '{model}' is not on this machine, and {hub} is not reachable.",
+            hint="fetch it once with a network, name a folder that has it, or use the embedder lexical-svd",
+            exit_code=EXIT_FAILED,
+        ) from None
+
+
 def _litellm() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     # Or it loads .env into the environment, and so into that of every child.
@@ -220,13 +247,14 @@ def _litellm() -> Any:
     return litellm
 
 
-def _key(model: str) -> str | None:
-    """The key of a model's provider; None where there is none."""
+def _access(model: str) -> dict[str, str | None]:
+    """Key and address of a model's provider; None what is not set."""
     try:
-        provider = str(_litellm().get_llm_provider(model)[1])
+        provider = str(_litellm().get_llm_provider(model)[1]).upper()
     except importlib.import_module("openai").OpenAIError:
-        return None
-    return environment().get(f"{provider.upper()}_API_KEY")
+        provider = ""
+    known = environment()
+    return {"api_key": known.get(f"{provider}_API_KEY"), "api_base": known.get(f"{provider}_API_BASE")}
 
 
 def _number(text: str, name: str) -> float:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import sys
 import threading
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from library_makers import ABSTRACTS, own_library, small_papers
+from paper_services import PaperServices
 
 from model_discovery.errors import UserError
 from model_discovery.library.embedders import embedder_of
@@ -67,6 +70,46 @@ def test_an_unknown_name_is_told(name: str) -> None:
 def test_a_package_that_is_not_installed_is_named() -> None:
     with pytest.raises(UserError, match="needs the package sentence-transformers"):
         embedder_of("sentence-transformers:all-MiniLM-L6-v2").embed(["text"])
+
+
+@pytest.fixture
+def sentence_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """A package that has no model on this machine, as the real one says it; what it was asked for."""
+    asked: list[tuple[str, bool]] = []
+
+    def load(name: str, local_files_only: bool = False) -> None:
+        asked.append((name, local_files_only))
+        if name.startswith("/"):
+            raise FileNotFoundError(f"Path {name} not found")
+        raise OSError("We couldn't connect to the hub, and couldn't find them.\nCheck your connection.")
+
+    package = types.SimpleNamespace(SentenceTransformer=load)
+    monkeypatch.setitem(sys.modules, "sentence_transformers", package)
+    return asked
+
+
+def test_a_model_is_looked_for_on_this_machine_first(
+    sentence_transformers: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(UserError) as caught:
+        embedder_of("sentence-transformers:all-MiniLM-L6-v2").embed(["text"])
+    assert "http://127.0.0.1:9 is not reachable" in caught.value.message
+    assert sentence_transformers == [("all-MiniLM-L6-v2", True)]
+    with PaperServices.running() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        with pytest.raises(UserError, match="could not be loaded: We couldn't connect to the hub") as caught:
+            embedder_of("sentence-transformers:all-MiniLM-L6-v2").embed(["text"])
+    assert "\n" not in caught.value.message
+    assert sentence_transformers[1:] == [("all-MiniLM-L6-v2", True), ("all-MiniLM-L6-v2", False)]
+
+
+def test_a_folder_without_a_model_is_not_looked_for_on_the_web(
+    sentence_transformers: list[tuple[str, bool]],
+) -> None:
+    with pytest.raises(UserError, match="Path /no/model not found"):
+        embedder_of("sentence-transformers:/no/model").embed(["text"])
+    assert sentence_transformers == [("/no/model", True)]
 
 
 @pytest.mark.parametrize(
@@ -132,11 +175,15 @@ def test_a_server_embeds_and_its_cost_is_counted(tmp_path: Path, monkeypatch: py
         assert sum(len(texts) for texts in asked) == sent + 1  # the query alone: vectors are never paid twice
 
 
-def test_a_key_in_a_file_is_used_and_stays_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_and_address_in_a_file_are_used_and_stay_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with embedding_server(monkeypatch):
+        address = os.environ["OPENAI_API_BASE"]
         monkeypatch.delenv("OPENAI_API_KEY")
+        monkeypatch.delenv("OPENAI_API_BASE")
         monkeypatch.chdir(tmp_path)
-        (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-planted\n", "utf-8")
+        (tmp_path / ".env").write_text(f"OPENAI_API_KEY=sk-planted\nOPENAI_API_BASE={address}\n", "utf-8")
         assert embedder_of("litellm:openai/local,price=0").embed(["a state"]).tolist() == [[1, 0, 0]]
         assert "OPENAI_API_KEY" not in os.environ
 
