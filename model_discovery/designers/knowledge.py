@@ -85,9 +85,13 @@ class UnitStatistic(_Data):
 
 
 class Idea(_Data):
-    """A line of the idea ledger: what was claimed, what was predicted, what came of it."""
+    """A line of the idea ledger: what was claimed, what was predicted, what came of it.
+
+    ``title`` is that of the proposal, where ``claim`` does not begin with it.
+    """
 
     design: str
+    title: str = ""
     claim: str
     prediction: str
     verdict: Verdict

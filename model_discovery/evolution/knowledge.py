@@ -131,9 +131,10 @@ class KnowledgeMaker:
         chosen = settled + still_open[max(0, len(still_open) - (IDEAS - len(settled))) :]
         for design, found in chosen:
             assert design.prediction is not None
+            words = self._read(design)
             yield Idea(
-                design=design.name, claim=self._read(design).claim, prediction=design.prediction.in_words(),
-                verdict=found.verdict, evidence=_cut(found.evidence, REASON),
+                design=design.name, title=words.title, claim=words.claim, verdict=found.verdict,
+                prediction=design.prediction.in_words(), evidence=_cut(found.evidence, REASON),
             )  # fmt: skip
 
 

@@ -50,8 +50,9 @@ KNOWLEDGE = Knowledge(
     ),
     unit_statistics=(UnitStatistic(unit="Retention", role="sequence_mixer", effect=-0.03, stderr=0.01,
                                    designs=6),),
-    ideas=(Idea(design="retention_short_4f2a", claim="Neighbours help keys.", verdict="wrong",
-                prediction="loss lower than the parent's.", evidence="-0.7 standard errors"),),
+    ideas=(Idea(design="retention_short_4f2a", title="Retention after a short convolution",
+                claim="Neighbours help keys.", verdict="wrong", prediction="loss lower than its parent",
+                evidence="-0.7 standard errors"),),
     failed=(FailedIdea(title="Retention without a gate", reason="rated 2.0: nothing is gained"),),
 )  # fmt: skip
 PREDICTION = Prediction(amount=0.01, because="heads forget at paces that fit the text")

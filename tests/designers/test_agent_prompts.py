@@ -8,9 +8,10 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from agent_situations import HITS, PARENTS, request_of, variables_of
+from agent_situations import DRAFT, HITS, PARENTS, request_of, variables_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,9 +23,11 @@ from model_discovery.designers.agentic import filters
 from model_discovery.designers.agentic.brief import Brief, brief_of
 from model_discovery.designers.agentic.filters import FILTERS
 from model_discovery.designers.agentic.prompts import render
+from model_discovery.designers.agentic.schemas import ChildUnit, Reuse
 from model_discovery.designers.agentic.situations import example_variables
 from model_discovery.designers.agentic.specs import load_specs
 from model_discovery.designers.agentic.steps import ROLES
+from model_discovery.designers.knowledge import Idea, Prediction
 from model_discovery.designers.requests import DesignRequest, ParentDesign
 from model_discovery.errors import UserError
 from model_discovery.llm.schema import instructions, json_schema, strict
@@ -198,6 +201,84 @@ def test_measured_results_stand_in_standard_errors() -> None:
         "Retention without a gate: rated 2.0: nothing is gained",
     ):
         assert said in text
+
+
+@pytest.mark.parametrize(
+    ("title", "claim", "verdict", "line"),
+    [
+        ("Gate", "Neighbours help.", "wrong", "- a (Gate): {} That turned out wrong (+0.02)."),
+        ("", "Neighbours help", "open", "- a: {} That is open (+0.02)."),
+    ],
+)
+def test_an_idea_reads_as_sentences(title: str, claim: str, verdict: Any, line: str) -> None:
+    """Whatever stops there are in what a model wrote."""
+    for prediction in (Prediction().in_words(), "loss lower than its parent."):
+        idea = Idea(
+            design="a", title=title, claim=claim, prediction=prediction, verdict=verdict, evidence="+0.02"
+        )
+        assert FILTERS["idea"](idea) == line.format("Neighbours help. Predicted: loss lower than its parent.")
+
+
+@pytest.mark.parametrize("role", ["proposer", "reviewer"])
+def test_a_search_says_what_is_at_hand(role: str) -> None:
+    values = variables_of(role, "search", "mutation")
+    said = {
+        "passages above": (values["hits"], []),
+        "only your notes above": ([], ["x"]),
+        "found yet": ([], []),
+    }
+    for words, (hits, notes) in said.items():
+        text = _text(role, "search", {**values, "hits": hits, "notes": notes})
+        assert [other for other in said if other in text] == [words]
+
+
+def test_a_unit_without_a_fault_is_not_searched_for_one() -> None:
+    """After one of several alternatives was accepted, or when a unit is taken back for what is below it."""
+    values = variables_of("coder", "retry", "mutation")
+    assert "which line is at fault" in _text("coder", "retry", values)
+    bare = {**values, "report": None, "judgement": None, "tried": ["A: accepted as one alternative"]}
+    text = _text("coder", "retry", bare)
+    assert "at fault" not in text and "the last line above says why another unit is wanted" in text
+
+
+def test_a_retry_shows_what_was_reused_below() -> None:
+    values = variables_of("coder", "retry", "mutation")
+    children = [
+        ChildUnit(slot="a", reuse=Reuse(unit="Retention")),
+        ChildUnit(slot="b", reuse=Reuse(parent="retnet", path="mixer")),
+        ChildUnit(slot="c", reuse=Reuse(parent="retnet")),
+    ]
+    text = _text(
+        "coder", "retry", {**values, "code": values["code"].model_copy(update={"children": children})}
+    )
+    for words in (
+        "`a`, reused: Retention",
+        "`b`, reused: what retnet has at mixer",
+        "`c`, reused: what retnet has at the root",
+    ):
+        assert f"For its slot {words}\n" in text
+
+
+@pytest.mark.parametrize("name", sorted(seed_designs()))
+def test_units_of_the_parents_are_not_shown_twice(name: str) -> None:
+    parent = ParentDesign(name=name, unit_tree=seed_designs()[name].tree)
+    brief = brief_of(request_of("mutation").model_copy(update={"parents": (parent,)}))
+    shown = {use.unit.id for use in brief.units}
+    for role, units in brief.registry:
+        free = {unit.id for unit in units} - shown
+        for found, most in ((brief.similar(role, DRAFT, 3), 3), (brief.like(role, DRAFT), 3)):
+            assert {unit.id for unit in found} <= free
+            assert min(len(free), most - 1) <= len(found) <= most
+
+
+def test_without_a_parent_nothing_is_compared_with_one() -> None:
+    text = _text("proposer", "propose", variables_of("proposer", "propose", "scratch"), "scratch")
+    asked = text.partition("# Now: propose")[2]
+    assert "parent's" not in asked and "it replaces" not in asked and "`against` is `best_baseline`" in asked
+
+
+def _text(role: str, step: str, values: dict[str, Any], operator: Any = "mutation") -> str:
+    return "\n".join(message.content for message in render(SPECS[role], step, operator, values))
 
 
 def test_a_retry_shows_the_report_and_numbered_lines() -> None:

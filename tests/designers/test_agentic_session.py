@@ -506,6 +506,7 @@ def test_an_alternative_that_is_there_already_is_neither_checked_nor_judged() ->
     assert world.checked == ["unit", "unit", "design"]
     assert world.model.calls.count("observer.judge") == 2
     assert checks_of(outcome) == ["ok", "novelty", "novelty", "ok", "ok"]
+    assert "at fault" not in world.prompt("coder.retry", 0)  # the last try was accepted
     said = "the same unit as an alternative that was accepted here before"
     assert said in world.prompt("coder.retry", 1) and said in world.prompt("coder.retry", 2)
     refused = [moment for moment in tell(world.journal.events).moments if moment.kind == "reject"]

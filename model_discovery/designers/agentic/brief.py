@@ -132,7 +132,10 @@ class Brief:
         )
 
     def similar(self, role: str, proposal: ProposalDraft, count: int = 2) -> tuple[Unit, ...]:
-        """The units of ``role``, human or of the parents, that resemble the proposal most."""
+        """The human units of ``role`` that resemble the proposal most.
+
+        Those of the parents are left out: they are shown anyway.
+        """
         words = (
             proposal.title,
             proposal.abstract,
@@ -141,19 +144,15 @@ class Brief:
             proposal.pseudo_code,
         )
         text = "\n".join(words)
-        units = [*seed_units().values(), *(use.unit for use in self.units)]
-        return sources.similar_units(role, text, units, count)
+        shown = {use.unit.id for use in self.units}
+        found = sources.similar_units(role, text, seed_units().values(), count + len(shown))
+        return tuple(unit for unit in found if unit.id not in shown)[:count]
 
     def like(self, role: str, proposal: ProposalDraft) -> tuple[Unit, ...]:
-        """Whole units to learn from: the two most similar ones and one that shows the contract.
-
-        Units of the parents are left out: their sources are shown anyway.
-        """
+        """Whole units to learn from: the two most similar ones and one that shows the contract."""
         shown = {use.unit.id for use in self.units}
-        found = [*self.similar(role, proposal, 2 + len(shown)), sources.example_unit(role)]
-        new = {unit.id: unit for unit in found if unit.id not in shown}
-        kept = [*list(new.values())[:2], sources.example_unit(role)]
-        return tuple({unit.id: unit for unit in kept if unit.id not in shown}.values())
+        found = [*self.similar(role, proposal), sources.example_unit(role)]
+        return tuple({unit.id: unit for unit in found if unit.id not in shown}.values())
 
     def place(self, tree: UnitTree | None, path: str) -> SlotPlace:
         """A slot and what is around it; without a tree, the root of a new block."""

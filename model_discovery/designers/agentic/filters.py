@@ -44,14 +44,19 @@ def report(checked: CheckReport) -> str:
     return "\n".join([head, *([f"failed: {failed}"] if failed else []), *map(finding, found)])
 
 
-def interface(unit: Unit) -> str:
-    """A unit in a line: name, role, slots, side variables."""
+def interface(unit: Unit, role: bool = True) -> str:
+    """A unit in a line: name, role, and in brackets its slots and side variables."""
     slots = ", ".join(
         f"{name}: {spec.role}{' (optional)' if spec.optional else ''}" for name, spec in unit.slots.items()
     )
-    parts = [f"{unit.name} [{unit.role}]", f"slots {slots}" if slots else ""]
-    parts += [f"{kind} {', '.join(names)}" for kind, names in _variables(unit) if names]
-    return "; ".join(part for part in parts if part)
+    names = {
+        "slots": slots,
+        "reads": ", ".join(name for name in unit.reads if not name.startswith("?")),
+        "may read": ", ".join(name[1:] for name in unit.reads if name.startswith("?")),
+        "writes": ", ".join(unit.writes),
+    }
+    within = "; ".join(f"{kind} {given}" for kind, given in names.items() if given)
+    return f"{unit.name}{f' [{unit.role}]' if role else ''}{f' ({within})' if within else ''}"
 
 
 def says(unit: Unit) -> str:
@@ -70,10 +75,6 @@ def forward(unit: Unit) -> str:
 def rating(given: float) -> str:
     """A rating without needless digits."""
     return f"{given:g}"
-
-
-def _variables(unit: Unit) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return ("reads", unit.reads), ("writes", unit.writes)
 
 
 def result(measured: ScaleResult) -> str:
@@ -108,7 +109,7 @@ def known(design: KnownDesign) -> str:
         f"  not measured: {design.status or 'waiting'}"
     ]
     if design.verdict is not None:
-        lines.append(f"  what it predicted turned out {design.verdict}")
+        lines.append(f"  what it predicted {_came(design.verdict)}")
     return "\n".join(lines)
 
 
@@ -123,8 +124,14 @@ def statistic(measured: UnitStatistic) -> str:
 
 def idea(line: Idea) -> str:
     """A line of the idea ledger."""
+    about = f" ({line.title})" if line.title else ""
     evidence = f" ({line.evidence})" if line.evidence else ""
-    return f"- {line.design}: {line.claim} Predicted: {line.prediction} Turned out {line.verdict}{evidence}."
+    claim, predicted = (text.strip().rstrip(".") for text in (line.claim, line.prediction))
+    return f"- {line.design}{about}: {claim}. Predicted: {predicted}. That {_came(line.verdict)}{evidence}."
+
+
+def _came(verdict: str) -> str:
+    return "is open" if verdict == "open" else f"turned out {verdict}"
 
 
 def prediction(given: Prediction) -> str:

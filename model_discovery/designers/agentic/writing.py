@@ -64,6 +64,7 @@ def write_unit(desk: Desk, task: Task) -> list[Alternative]:
             accepted.append(made)
             if len(accepted) == desk.config.beam:
                 break
+            task.report = task.judgement = None  # the next try is for another unit, not for a mended one
             task.tried.append(
                 f"{class_name(made.code)}: accepted as one alternative; write another kind of unit"
             )
