@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from model_discovery.blocks.unit_tree import UnitTree
 from model_discovery.checks.report import Finding
@@ -90,12 +90,58 @@ class Attempt(_Data):
 
 
 class Spending(_Data):
-    """What a session cost: tokens as providers count them; ``dollars`` None where no price is known."""
+    """What requests to language models took; it adds up.
+
+    Attributes
+    ----------
+    calls
+        Requests that were paid for, or may have been.
+    input_tokens, output_tokens, cached_tokens
+        As providers count them; cached ones are part of the input.
+    dollars
+        The sum of what is known; None where nothing is.
+    unpriced_tokens
+        Tokens of models without a known price, which ``dollars`` lacks.
+    seconds
+        Of waiting for answers.
+    cut_off, cut_off_tokens, cut_off_dollars
+        Requests that were sent and whose answer a kill left behind, and the most that they may have taken.
+        In no other number; only a campaign's ledger knows of them.
+    """
 
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
     dollars: float | None = None
+    unpriced_tokens: int = 0
+    seconds: float = 0.0
+    cut_off: int = 0
+    cut_off_tokens: int = 0
+    cut_off_dollars: float = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_price(cls, values: Any) -> Any:
+        """Without dollars nothing has a price; earlier versions kept only that."""
+        if isinstance(values, dict) and values.get("dollars") is None and "unpriced_tokens" not in values:
+            tokens = values.get("input_tokens", 0) + values.get("output_tokens", 0)
+            return {**values, "unpriced_tokens": tokens}
+        return values
+
+    @property
+    def tokens(self) -> int:
+        """In and out."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: "Spending") -> "Spending":
+        known = [dollars for dollars in (self.dollars, other.dollars) if dollars is not None]
+        added = {
+            name: getattr(self, name) + getattr(other, name)
+            for name in Spending.model_fields
+            if name != "dollars"
+        }
+        return Spending(**added, dollars=sum(known) if known else None)
 
 
 class DesignOutcome(_Data):

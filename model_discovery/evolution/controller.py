@@ -352,7 +352,7 @@ class Controller:
         kind = "resumed" if self._number else "started"
         self.tree.set_campaign_state(self.campaign.id, "running")
         unfinished = sum(not pending.finished for pending in self._pending)
-        data = {"jobs": self._number, "unfinished": unfinished, "dollars": self.state.sessions.dollars}
+        data = {"jobs": self._number, "unfinished": unfinished}
         self.tree.record_event(self.campaign.id, kind, data)
         self._tell(kind, data)
         for pending in self._pending:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
+from model_discovery.designers.requests import Spending
 from model_discovery.evolution.predictions import best_parent, judge
 from model_discovery.evolution.recording import origin_of
 from model_discovery.evolution.scoreboard import LeaderboardRow, Scoreboard
@@ -33,8 +34,8 @@ class DesignerResult:
         several share included. None with fewer than two such designs. ``over_parent_of`` is their number.
     right, wrong, open
         Predictions by what came of them.
-    calls, input_tokens, output_tokens, dollars
-        Spent on language models; ``dollars`` None where no price is known.
+    spending
+        On language models, as the results of its jobs say.
     """
 
     designer: str
@@ -51,10 +52,7 @@ class DesignerResult:
     right: int
     wrong: int
     open: int
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    dollars: float | None
+    spending: Spending
 
 
 def by_designer(state: CampaignState) -> tuple[DesignerResult, ...]:
@@ -87,8 +85,7 @@ def _result(board: Scoreboard, name: str) -> DesignerResult:
         verified=len(ranked), best=ranked[0] if ranked else None,
         over_parent=_mean(gains), over_parent_of=len(gains),
         right=verdicts.count("right"), wrong=verdicts.count("wrong"), open=verdicts.count("open"),
-        calls=tally.calls, input_tokens=tally.input_tokens, output_tokens=tally.output_tokens,
-        dollars=tally.dollars,
+        spending=tally.spending,
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """What design jobs left besides designs: who made them at what cost, ideas that failed, ideas still open."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -68,7 +68,7 @@ class OpenProposal:
 
 @dataclass
 class Tally:
-    """Design jobs of one designer, added up; ``dollars`` is None while no price is known.
+    """Design jobs of one designer, added up.
 
     ``cut_short`` are those that a limit of the campaign ended: they say nothing about the designer.
     """
@@ -77,10 +77,7 @@ class Tally:
     cut_short: int = 0
     designs: int = 0
     attempts: int = 0
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    dollars: float | None = None
+    spending: Spending = field(default_factory=Spending)
 
     def add(self, session: Session) -> None:
         """Count one more."""
@@ -88,14 +85,7 @@ class Tally:
         self.cut_short += session.ended_by_campaign and not session.fruitful
         self.designs += session.fruitful
         self.attempts += session.attempts
-        spent = session.spending
-        if spent is None:
-            return
-        self.calls += spent.calls
-        self.input_tokens += spent.input_tokens
-        self.output_tokens += spent.output_tokens
-        if spent.dollars is not None:
-            self.dollars = (self.dollars or 0.0) + spent.dollars
+        self.spending += session.spending or Spending()
 
 
 class Sessions:
@@ -116,12 +106,6 @@ class Sessions:
         self.failed: list[FailedIdea] = []
         self.limit = ""
         self._open: dict[int, OpenProposal] = {}
-
-    @property
-    def dollars(self) -> float | None:
-        """Spent on models so far; None where no price is known."""
-        known = [tally.dollars for tally in self.tallies.values() if tally.dollars is not None]
-        return sum(known) if known else None
 
     def shares(self, designers: Mapping[str, float]) -> dict[str, float]:
         """Who may still be asked, with their shares."""

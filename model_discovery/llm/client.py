@@ -204,7 +204,8 @@ def _record(conversation: Conversation[Any]) -> Json:
     done, attempts = conversation.completion, conversation.sender.attempts
     paid = [attempt for attempt in attempts if attempt.usage is not None]
     usage = sum((attempt.usage for attempt in paid if attempt.usage), Usage())
-    dollars = [attempt.dollars for attempt in attempts if attempt.dollars is not None]
+    dollars = [attempt.dollars for attempt in paid if attempt.dollars is not None]
+    unpriced = sum((attempt.usage for attempt in paid if attempt.usage and attempt.dollars is None), Usage())
     return {
         "model": conversation.settings.model,
         "schema_mode": conversation.mode,
@@ -213,6 +214,7 @@ def _record(conversation: Conversation[Any]) -> Json:
         "reasoning": done.reasoning if done else "",
         "usage": asdict(usage),
         "dollars": sum(dollars) if dollars else None,
+        "unpriced_tokens": unpriced.input + unpriced.output,
         "seconds": round(sum(attempt.seconds for attempt in attempts), 3),
         "request_id": attempts[-1].request_id if attempts else "",
         "requests": len(paid),

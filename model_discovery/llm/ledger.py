@@ -115,16 +115,19 @@ class LedgerRow:
 class Total:
     """A sum of rows.
 
-    ``dollars`` is the sum of what is known, None where nothing is. ``unsettled`` rows are reserved or
-    interrupted: they count against limits with their bounds, ``unsettled_tokens`` and ``unsettled_dollars``.
+    ``paid`` requests took tokens. ``dollars`` is the sum of what is known, None where nothing is;
+    ``unpriced_tokens`` are those without a price. ``unsettled`` rows are reserved or interrupted: they count
+    against limits with their bounds, ``unsettled_tokens`` and ``unsettled_dollars``.
     """
 
     by: Mapping[str, str]
     requests: int
+    paid: int
     input_tokens: int
     output_tokens: int
     cached_tokens: int
     dollars: float | None
+    unpriced_tokens: int
     seconds: float
     unsettled: int
     unsettled_tokens: int
@@ -275,10 +278,13 @@ class Ledger:
             if column not in _GROUPS:
                 raise ValueError(f"no sums by {column!r}; by {', '.join(_GROUPS)}")
         names = ", ".join(by)
+        paid = "input_tokens + output_tokens > 0"
         open_ = f"outcome IN ('{RESERVED}', '{INTERRUPTED}')"
         found = self._read(
-            f"SELECT {names + ', ' if by else ''}COUNT(*), COALESCE(SUM(input_tokens), 0),"
-            " COALESCE(SUM(output_tokens), 0), COALESCE(SUM(cached_tokens), 0), SUM(dollars),"
+            f"SELECT {names + ', ' if by else ''}COUNT(*), COUNT(*) FILTER (WHERE {paid}),"
+            " COALESCE(SUM(input_tokens), 0), COALESCE(SUM(output_tokens), 0),"
+            f" COALESCE(SUM(cached_tokens), 0), SUM(dollars),"
+            " COALESCE(SUM(input_tokens + output_tokens) FILTER (WHERE dollars IS NULL), 0),"
             f" COALESCE(SUM(seconds), 0.0), COUNT(*) FILTER (WHERE {open_}),"
             f" COALESCE(SUM(bound_input + bound_output) FILTER (WHERE {open_}), 0),"
             f" COALESCE(SUM(bound_dollars) FILTER (WHERE {open_}), 0.0) FROM request"

@@ -82,7 +82,8 @@ class Reply(Generic[Parsed]):
     text
         The answer as it was written (the last one, after a repair turn).
     usage, dollars, seconds
-        Of all requests behind it, a repair turn included. ``dollars`` is None where no price is known.
+        Of all requests behind it, a repair turn included. ``dollars`` is the sum of what is known, None where
+        no price is.
     requests
         How many requests were paid for, or may have been.
     """

@@ -14,6 +14,7 @@ from model_discovery.strict_json import dump_json
 from model_discovery.system.folders import folder_or_error
 from model_discovery.system.models import models_in_words, reach_servers, settle_models
 from model_discovery.system.progress import Display, make_console
+from model_discovery.system.spending import amount, counted
 from model_discovery.system.verify import closing_engine
 
 if TYPE_CHECKING:
@@ -218,10 +219,9 @@ def _outcome(session: _Session) -> "DesignOutcome":
 
 def _in_words(outcome: "DesignOutcome") -> str:
     spent = outcome.spending
-    cost = f", ${spent.dollars:.3f}" if spent and spent.dollars is not None else ""
-    calls = f"{spent.calls} calls" if spent else "no calls"
+    cost = f"{counted(spent.calls, 'call', 's')}, {amount(spent, 3)}" if spent else "no calls"
     end = "valid" if outcome.status == "valid" else f"no design ({outcome.why or outcome.limit})"
-    return f"{end}, {calls}{cost}"
+    return f"{end}, {cost}"
 
 
 def _facts(sessions: Sequence[_Session], failed: dict[str, str], model: str, folder: Path, n: int) -> Facts:
@@ -278,10 +278,12 @@ def print_bench(facts: Facts) -> None:
     for flow in flows:
         table.add_column(flow, justify="right")
     table.add_row("valid designs", *(f"{one['valid']} of {one['sessions']}" for one in flows.values()))
-    for title, key, form in _ROWS:
+    paid = any(one["total_dollars"] for one in flows.values())  # where models are free, tokens say it all
+    for title, key, form in _ROWS if paid else _ROWS[:-_OF_MONEY]:
         table.add_row(title, *(_interval(one[key], form) for one in flows.values()))
-    total = (one["total_dollars"] for one in flows.values())
-    table.add_row("dollars in all", *("-" if each is None else f"${each:.2f}" for each in total))
+    if paid:
+        total = ("-" if one["total_dollars"] is None else _in_all(one) for one in flows.values())
+        table.add_row("dollars in all", *total)
     console.print(table)
     for title, key in (("refused by the checks", "errors"), ("sessions without a design", "reasons")):
         for flow, one in flows.items():
@@ -304,6 +306,13 @@ _ROWS = (
     ("dollars a session", "dollars", "${:.3f}"),
     ("dollars a valid design", "dollars_per_valid", "${:.3f}"),
 )
+
+
+_OF_MONEY = 2  # rows, the last ones
+
+
+def _in_all(flow: Facts) -> str:
+    return f"{'at least ' if flow['unpriced'] else ''}${flow['total_dollars']:.2f}"
 
 
 def _interval(estimate: Facts | None, form: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from model_discovery.config import CampaignConfig, Settings, load_config, parse_config
 from model_discovery.config.agents import LLM_DESIGNERS
 from model_discovery.errors import UserError
-from model_discovery.system import models
+from model_discovery.system import models, spending
 from model_discovery.system.folders import folder_or_error
 from model_discovery.system.progress import Display
 
@@ -256,7 +257,8 @@ class BuildSystem:
             Display(enabled=self.progress) as display,
             tracking(track, place, display.plain) as tracker,
         ):
-            narrator = Narrator(display, campaign.name, self._options)
+            spent = partial(spending.of_campaign, campaign.name)
+            narrator = Narrator(display, campaign.name, self._options, spent)
             narrator.begin(campaign.instruction, config, recipe.name, engine.reason)
             for scale in config.scales:
                 manifest = prepare(recipe, scale, data_dir)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from model_discovery.config import AgentsConfig, SpendingLimits
 from model_discovery.errors import UserError
 from model_discovery.system.doctor import Fact
+from model_discovery.system.models import is_here
 
 if TYPE_CHECKING:
     from model_discovery.llm.types import ModelSettings, Reply
@@ -94,7 +95,9 @@ def _ask(settings: "ModelSettings") -> Fact:
 def _answered(settings: "ModelSettings", reply: "Reply[Sum]") -> Fact:
     from model_discovery.llm.models import native_schema
 
-    cost = "price unknown" if reply.dollars is None else f"${reply.dollars:.5f}"
+    price = "free of charge" if is_here(settings.model, settings.api_base) else "price unknown"
+    tokens = f"{reply.usage.input + reply.usage.output:,} tokens"
+    cost = f"${reply.dollars:.5f}" if reply.dollars else f"{tokens}, {price}"
     native = reply.schema_mode == "native" and reply.requests == 1
     if settings.schema_mode == "fenced":
         form = "a fenced block, as its spec says"

@@ -26,6 +26,13 @@ def folder_or_error(path: Path) -> Path:
     return path
 
 
+def campaign_folder(campaign: str) -> Path:
+    """Where the folders of a campaign's jobs lie."""
+    from model_discovery.config import Settings
+
+    return Settings().ckpt_dir.absolute() / campaign
+
+
 @contextmanager
 def work_folder() -> Iterator[Path]:
     """A folder that a sandbox may write into, gone afterwards."""

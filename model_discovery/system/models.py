@@ -86,7 +86,7 @@ def settle_models(config: CampaignConfig) -> CampaignConfig:
     update: dict[str, Any] = {}
     if agents.default_model is None and agents.replay is None:
         update["default_model"] = default_model(environment())
-    if agents.price is None and agents.model is not None and _is_here(agents.model, agents.api_base):
+    if agents.price is None and agents.model is not None and is_here(agents.model, agents.api_base):
         update["price"] = Price(input=0, output=0)
     settled = config.with_agents(**update)
     check_models(settled)
@@ -298,7 +298,7 @@ def _models_of(spec: "AgentSpec", agents: AgentsConfig) -> "Iterator[ModelSettin
         yield settings
 
 
-def _is_here(model: str, api_base: str | None) -> bool:
+def is_here(model: str, api_base: str | None) -> bool:
     """Whether a model runs on this machine."""
     if api_base is None:
         return model.startswith(_ON_THIS_MACHINE)

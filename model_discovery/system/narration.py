@@ -7,10 +7,13 @@ from rich.markup import escape
 
 from model_discovery.config import CampaignConfig
 from model_discovery.config.agents import LLM_DESIGNERS
-from model_discovery.system import models
+from model_discovery.system import models, spending
 from model_discovery.system.progress import Display, program
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from model_discovery.designers.requests import Spending
     from model_discovery.evolution import CampaignEvent
 
 
@@ -37,15 +40,23 @@ class Narrator:
         Its name, for the command that resumes it.
     options
         What that command needs besides the name, such as ``" --db FILE"``.
+    spent
+        What all sessions took so far; None where nothing is paid, as in a replay.
     """
 
-    def __init__(self, display: Display, campaign: str, options: str) -> None:
+    def __init__(
+        self,
+        display: Display,
+        campaign: str,
+        options: str,
+        spent: "Callable[[], Spending | None]" = lambda: None,
+    ) -> None:
         self._display = display
         self._campaign = campaign
         self._options = options
         self._labels: dict[int, str] = {}
         self._stages: dict[int, tuple[Any, ...]] = {}
-        self._dollars = 0.0
+        self._all_spent = spent
         self._said_limit = False
         self._start = time.monotonic()
 
@@ -81,8 +92,9 @@ class Narrator:
         self._display.end(self._labels.pop(data["job"], ""))
 
     def _resumed(self, data: dict[str, Any]) -> None:
-        self._dollars = data.get("dollars") or 0.0
-        self._line(f"resumed after {data['jobs']} jobs, {data['unfinished']} of them taken up again")
+        spent = self._all_spent()
+        before = f"; spent before: {spending.whole(spent)}" if spent else ""
+        self._line(f"resumed after {data['jobs']} jobs, {data['unfinished']} of them taken up again{before}")
 
     def _submitted(self, data: dict[str, Any]) -> None:
         if "design" in data:
@@ -129,17 +141,16 @@ class Narrator:
             )
 
     def _spent(self, data: dict[str, Any]) -> str:
-        """What a session cost, and all of this sitting together."""
+        """What a session took, and all of the campaign so far."""
         self._stages.pop(data["job"], None)
-        spending = data["session"].get("spending") or {}
-        if not spending.get("calls"):
+        spent = spending.read(data["session"].get("spending"))
+        if not spent.calls:
             return ""
-        tokens = spending.get("input_tokens", 0) + spending.get("output_tokens", 0)
-        dollars = spending.get("dollars")
-        if dollars is None:
-            return f"  [dim]({_calls(spending['calls'])}, {tokens:,} tokens)[/dim]"
-        self._dollars += dollars
-        return f"  [dim]({_calls(spending['calls'])}, ${dollars:.2f}; ${self._dollars:.2f} so far)[/dim]"
+        every = self._all_spent()
+        so_far = f"; {spending.amount(every)} so far" if every else ""
+        return (
+            f"  [dim]({spending.counted(spent.calls, 'call', 's')}, {spending.amount(spent)}{so_far})[/dim]"
+        )
 
     def _verified(self, data: dict[str, Any]) -> None:
         self._done(data)
@@ -178,12 +189,8 @@ def _stage(data: dict[str, Any]) -> str:
     if data.get("attempt"):
         of = f" of {data['of']}" if data.get("of") else ""
         parts.append(f"{counted} {data['attempt']}{of}")
-    if data.get("dollars") is not None:
-        parts.append(f"${data['dollars']:.2f}")
-    elif data.get("calls"):
-        parts.append(_calls(data["calls"]))
+    spent = spending.read(data.get("spending"))
+    if spent.calls:
+        calls = "" if spending.money(spent) else f"{spending.counted(spent.calls, 'call', 's')}, "
+        parts.append(calls + spending.amount(spent))
     return ", ".join(parts)
-
-
-def _calls(number: int) -> str:
-    return f"{number:,} call{'' if number == 1 else 's'}"

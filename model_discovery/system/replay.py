@@ -5,15 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 from model_discovery.errors import UserError
 from model_discovery.system import views
-from model_discovery.system.folders import work_folder
+from model_discovery.system.folders import campaign_folder, work_folder
 from model_discovery.system.progress import program
-from model_discovery.system.sessions import campaign_folder, design_jobs, find_job
+from model_discovery.system.sessions import design_jobs, find_job
 from model_discovery.system.views import Facts
 
 if TYPE_CHECKING:
     from model_discovery.design_tree import JobRow
 
-_OWN = ("seconds", "trace", "reworded")  # parts of an outcome that belong to the run, not to the design
+_OWN = (
+    "seconds",
+    "spending",
+    "trace",
+    "reworded",
+)  # parts of an outcome that belong to the run, not to the design
 
 
 def replay_session(db: str, campaign: str | None, which: str) -> Facts:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_discovery.errors import UserError, unknown
+from model_discovery.system import spending
 from model_discovery.system.designers import (
     designer_html,
     designer_records,
@@ -299,7 +300,8 @@ def gather(tree: "DesignTree", campaign: "CampaignRow", ending: "Ending", *, opt
             folders=tuple(run_folders(tree, campaign, row.name)),
             story=tell(tree, campaign, row.name, state=state, board=board),
         )
-    return DiscoveryResult(campaign.name, ending, board, best, options, by_designer(state))
+    designers = spending.by_designer(by_designer(state), tree, campaign)
+    return DiscoveryResult(campaign.name, ending, board, best, options, designers)
 
 
 def _record(row: "LeaderboardRow") -> dict[str, Any]:

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from model_discovery.system import spending
 from model_discovery.system.differences import diff_line
 from model_discovery.system.progress import make_console, program
 from model_discovery.system.views import Facts, print_table
@@ -11,6 +12,8 @@ from model_discovery.system.views import Facts, print_table
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
+
+    from model_discovery.designers.requests import Spending
 
 _ROLES = {
     "proposer": "blue",
@@ -31,7 +34,26 @@ def print_sessions(rows: list[Facts]) -> None:
     if not rows:
         print("no session with language models; they come with --designer agentic")
         return
-    print_table(rows)
+    spent = [spending.read(row["spending"]) for row in rows]
+    paid, lost = any(one.dollars for one in spent), any(one.cut_off for one in spent)
+    print_table([_list_row(row, one, paid, lost) for row, one in zip(rows, spent, strict=True)])
+    print(f"in all: {spending.whole(spending.total(spent))}")
+
+
+def _list_row(row: Facts, spent: "Spending", paid: bool, lost: bool) -> Facts:
+    """Columns of money, and of requests that were cut off, where there is any."""
+    shown = {name: value for name, value in row.items() if name != "spending"}
+    shown |= {"dollars": spending.dollars_cell(spent, cut=False)}
+    if not paid:
+        del shown["dollars"]
+    return shown | ({"cut off": _cut_off(spent)} if lost else {})
+
+
+def _cut_off(spent: "Spending") -> str:
+    if not spent.cut_off:
+        return ""
+    money = f", ${spent.cut_off_dollars:,.2f}" if spent.cut_off_dollars else ""
+    return f"{spent.cut_off}, at most {spent.cut_off_tokens:,} tokens{money}"
 
 
 def print_session(facts: Facts) -> None:
@@ -72,7 +94,7 @@ def _print_moment(console: "Console", moment: Facts) -> None:
     line = Text(f"  {who:{_WIDTH}} ", style=_ROLES.get(who, "dim"))
     line.append(f"{mark:3}" if mark else "", style=colour)
     line.append(moment["words"], style="")
-    if moment["cost"] and moment["cost"]["requests"]:
+    if moment["cost"] and moment["cost"]["calls"]:
         line.append(f"  {cost_in_words(moment['cost'])}", style="dim")
     console.print(line, soft_wrap=True)
     indent = " " * (_WIDTH + 3)
@@ -123,8 +145,13 @@ def _print_end(console: "Console", facts: Facts) -> None:
         console.print(f"ended by the limit of {end['limit']}", markup=False)
     if facts.get("verified"):
         _print_verified(console, facts["verified"])
-    print_table([_role_row(role, cost) for role, cost in facts["cost_by_role"].items()])
-    console.print(f"in all: {cost_in_words(facts['cost'])}", markup=False)
+    paid = bool(facts["cost"]["dollars"])
+    print_table([_role_row(role, cost, paid) for role, cost in facts["cost_by_role"].items()])
+    lost = spending.cut_off(spending.read(facts["cost"]))
+    console.print(
+        f"in all: {cost_in_words(facts['cost'])}{f', and {lost}' if lost else ''}",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
     if facts.get("design"):
         console.print(
             f"look: {program()} tree show {facts['design']}   {program()} tree diff {facts['design']}",
@@ -143,24 +170,29 @@ def _print_verified(console: "Console", verified: Facts) -> None:
         console.print(f"[{colour}]{verified['verdict']}[/{colour}]: {verified['evidence']}", soft_wrap=True)
 
 
-def _role_row(role: str, cost: Facts) -> Facts:
-    return {
+def _role_row(role: str, cost: Facts, paid: bool) -> Facts:
+    row = {
         "role": role,
-        "requests": cost["requests"],
+        "requests": cost["calls"],
         "tokens in": f"{cost['input_tokens']:,}",
         "of these cached": f"{cost['cached_tokens']:,}",
         "tokens out": f"{cost['output_tokens']:,}",
-        "dollars": None if cost["dollars"] is None else f"{cost['dollars']:.4f}",
-        "seconds": f"{cost['seconds']:.1f}",
     }
+    if paid:
+        row["dollars"] = spending.money(spending.read(cost), 4).replace("$", "")
+    return {**row, "seconds": f"{cost['seconds']:.1f}"}
 
 
 def cost_in_words(cost: Facts) -> str:
     """``1,204 + 310 tokens, $0.0031, 2.1 s``; more than one request is told."""
-    dollars = "no price" if cost["dollars"] is None else f"${cost['dollars']:.4f}"
-    requests = f"{cost['requests']} requests, " if cost["requests"] > 1 else ""
-    tokens = f"{cost['input_tokens']:,} + {cost['output_tokens']:,} tokens"
-    return f"{requests}{tokens}, {dollars}, {cost['seconds']:.1f} s"
+    spent = spending.read(cost)
+    parts = [
+        f"{spent.calls} requests" if spent.calls > 1 else "",
+        f"{spent.input_tokens:,} + {spent.output_tokens:,} tokens",
+        spending.money(spent, 4) or ("no price" if spent.unpriced_tokens else ""),
+        f"{spent.seconds:.1f} s",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def print_replay(facts: Facts) -> None:

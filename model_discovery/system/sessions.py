@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from model_discovery.config.agents import LLM_DESIGNERS
 from model_discovery.errors import UserError, unknown
-from model_discovery.system import views
+from model_discovery.system import spending, views
+from model_discovery.system.folders import campaign_folder
 from model_discovery.system.progress import program
 from model_discovery.system.proposals import prediction_facts
 from model_discovery.system.views import Facts
 
 if TYPE_CHECKING:
     from model_discovery.design_tree import CampaignRow, DesignTree, JobRow
-    from model_discovery.designers.agentic.story import Story
-    from model_discovery.designers.requests import DesignRequest
+    from model_discovery.designers.agentic.story import Moment, Story
+    from model_discovery.designers.requests import DesignRequest, Spending
     from model_discovery.llm import Event
 
 JOURNAL = "session.jsonl"
@@ -24,32 +25,10 @@ def sessions(db: str, campaign: str | None) -> list[Facts]:
     """One row a session with language models: what came of it, and what it took."""
     with views.open_campaign(db, campaign) as (tree, row):
         assert row is not None
-        ends, cut = _ends(tree, row), _cut_off(row.name)
-        found = [_row(job, row.name, ends.get(job.number)) for job in design_jobs(tree, row)]
+        ends, spent = _ends(tree, row), spending.by_session(row.name)
         return [
-            {**one, "cut off": cut.get(f"{row.name}/design-{one['session']}", "")} if cut else one
-            for one in found
+            _row(job, row.name, ends.get(job.number), spent.get(job.number)) for job in design_jobs(tree, row)
         ]
-
-
-def _cut_off(campaign: str) -> dict[str, str]:
-    """By session: requests without an answer, which may have been billed and count against the limits."""
-    from model_discovery.designers.agentic.work import LEDGER
-    from model_discovery.llm import Ledger
-
-    path = campaign_folder(campaign) / LEDGER
-    if not path.exists():
-        return {}
-    ledger = Ledger(path)
-    try:
-        open_ = [total for total in ledger.totals(by=("session",)) if total.unsettled]
-    finally:
-        ledger.close()
-    return {
-        total.by["session"]: f"{total.unsettled}, at most {total.unsettled_tokens:,} tokens"
-        + (f", ${total.unsettled_dollars:,.2f}" if total.unsettled_dollars else "")
-        for total in open_
-    }
 
 
 def design_jobs(tree: "DesignTree", row: "CampaignRow") -> "list[JobRow]":
@@ -64,22 +43,23 @@ def _ends(tree: "DesignTree", row: "CampaignRow") -> dict[int, Facts]:
     return {event.data["job"]: event.data for event in events if event.kind in ("designed", "fruitless")}
 
 
-def _row(job: "JobRow", campaign: str, end: Facts | None) -> Facts:
+def _row(job: "JobRow", campaign: str, end: Facts | None, spent: "Spending | None") -> Facts:
     try:
         story = _story_of(journal_of(campaign, job.number))
         tries = _tries(story)
     except UserError:  # one damaged file must not hide the others; session show says what is wrong with it
         story, tries = None, "journal unreadable"
-    cost = _cost(story, job)
+    spent = spent or _spending(story, job)
     return {
         "session": job.number,
         "operator": job.request["operator"],
         "parents": ", ".join(parent["name"] for parent in job.request["parents"]),
         "design": end.get("design") if end else None,
         "outcome": _outcome(job, end),
-        "calls": cost["calls"],
-        "tokens": cost["tokens"],
-        "dollars": None if cost["dollars"] is None else round(cost["dollars"], 4),
+        "calls": spent and spent.calls,
+        "tokens": spent and spent.tokens,
+        "dollars": spent and spent.dollars,
+        "spending": spent and spent.model_dump(),
         "seconds": None if job.seconds is None else round(job.seconds, 1),
         "checks passed": tries,
     }
@@ -92,17 +72,14 @@ def _story_of(journal: Path) -> "Story | None":
     return tell(read_journal(journal)) if journal.exists() else None
 
 
-def _cost(story: "Story | None", job: "JobRow") -> Facts:
+def _spending(story: "Story | None", job: "JobRow") -> "Spending | None":
     """From the journal; where that is gone, as the result says."""
+    from model_discovery.designers.requests import Spending
+
     if story is not None:
-        cost = story.cost
-        both = cost.input_tokens + cost.output_tokens
-        return {"calls": cost.requests, "tokens": both, "dollars": cost.dollars}
-    spent = (job.result or {}).get("spending")
-    if not spent:
-        return dict.fromkeys(("calls", "tokens", "dollars"))
-    both = spent["input_tokens"] + spent["output_tokens"]
-    return {"calls": spent["calls"], "tokens": both, "dollars": spent["dollars"]}
+        return story.cost
+    held = (job.result or {}).get("spending")
+    return Spending.model_validate(held) if held else None
 
 
 def _outcome(job: "JobRow", end: Facts | None) -> str:
@@ -146,6 +123,9 @@ def session(db: str, campaign: str | None, which: str, *, full: bool = False) ->
         facts = of_journal(journal, request=_request(job), full=full)
         facts |= {"campaign": row.name, "number": job.number, "outcome": _outcome(job, end)}
         facts |= {"design": end.get("design") if end else None, "wall_seconds": job.seconds}
+        if (spent := spending.by_session(row.name).get(job.number)) is not None:
+            lost = {name: getattr(spent, name) for name in ("cut_off", "cut_off_tokens", "cut_off_dollars")}
+            facts["cost"] = facts["cost"] | lost
         if facts["design"]:
             facts["verified"] = _verified(tree, row, facts["design"])
         return facts
@@ -175,13 +155,6 @@ def journal_of(campaign: str, number: int) -> Path:
     return campaign_folder(campaign) / f"design-{number}" / JOURNAL
 
 
-def campaign_folder(campaign: str) -> Path:
-    """Where the folders of a campaign's jobs lie."""
-    from model_discovery.config import Settings
-
-    return Settings().ckpt_dir.absolute() / campaign
-
-
 def _request(job: "JobRow") -> "DesignRequest":
     from model_discovery.designers.requests import read_request
 
@@ -204,15 +177,19 @@ def of_journal(path: Path, *, request: "DesignRequest | None" = None, full: bool
         "operator": story.begin.get("operator", ""),
         "parents": [parent[0] for parent in story.begin.get("parents", ())],
         "models": {role: held["model"] for role, held in story.begin.get("models", {}).items()},
-        "cost": asdict(story.cost),
-        "cost_by_role": {role: asdict(cost) for role, cost in story.costs.items()},
+        "cost": story.cost.model_dump(),
+        "cost_by_role": {role: cost.model_dump() for role, cost in story.costs.items()},
         "tries": [asdict(tries) for tries in story.tries],
         "moments": [
-            {**asdict(moment), **(_words(event) if full else {})}
+            {**_moment(moment), **(_words(event) if full else {})}
             for moment, event in zip(story.moments, events, strict=True)
         ],
         "end": story.end,
     }
+
+
+def _moment(moment: "Moment") -> Facts:
+    return {**asdict(moment), "cost": moment.cost and moment.cost.model_dump()}
 
 
 def _words(event: "Event") -> Facts:

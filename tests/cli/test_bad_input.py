@@ -62,7 +62,7 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         (["discover", "--resume", "demo-9", "--dry-run"], ["--dry-run cannot change"]),
         (["discover", "x", "--track", "wndb"], ["'track'", "'wandb'", "'wndb'"]),
         (["baselines", "run", "--resume", "baselines-9", "--seeds", "2"], ["--seeds cannot change"]),
-        (["baselines", "run", "--resume", "baselines-9", "gpt2"], ["a design cannot change"]),
+        (["baselines", "run", "--resume", "baselines-9", "gpt2"], ["DESIGNS cannot change"]),
         (["baselines", "run", "--scale", ","], ["--scale names no scale", "0.1M,0.4M"]),
         (["baselines", "run", "retnett"], ["Unknown human design 'retnett'", "retnet"]),
         (["baselines", "show"], ["model_discovery.db", "discover"]),

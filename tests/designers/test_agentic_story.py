@@ -99,12 +99,12 @@ def test_tries_count_from_one_and_say_when_checks_passed(story: Story) -> None:
 
 
 def test_costs_are_sums_over_the_calls(story: Story, world: World) -> None:
-    assert story.cost.requests == len(world.model.calls)
+    assert story.cost.calls == len(world.model.calls)
     assert story.cost.dollars == pytest.approx(0.25 * len(world.model.calls))
-    assert story.costs["coder"].requests == 6
+    assert story.costs["coder"].calls == 6
     assert story.costs["coder"].input_tokens == 600 and story.costs["coder"].output_tokens == 60
     calls = [moment.cost for moment in story.moments if moment.cost]
-    assert sum(cost.requests for cost in calls) == story.cost.requests
+    assert sum(cost.calls for cost in calls) == story.cost.calls
 
 
 def test_code_is_compared_with_the_last_try_and_the_parent(story: Story) -> None:
@@ -133,7 +133,7 @@ def test_a_session_that_was_killed_or_ran_out_is_told_as_far_as_it_went(
     assert said(story, "coder")[-1].startswith("not asked: The session's limit of 3 calls")
     assert story.end is not None and story.end["limit"] == "session calls"
     assert story.tries[0].passed is None
-    assert story.cost.dollars == pytest.approx(0.25 * story.cost.requests)
+    assert story.cost.dollars == pytest.approx(0.25 * story.cost.calls)
 
 
 def test_answers_of_another_version_are_shown_by_their_first_line(world: World) -> None:

@@ -87,14 +87,15 @@ def test_sessions_are_added_up() -> None:
     state = campaign(x="agentic")
     spent = Spending(calls=3, input_tokens=100, output_tokens=10, dollars=0.5)
     settle(state, "agentic", fruitful=True, attempts=2, spending=spent)
-    settle(state, "agentic", fruitful=False, attempts=5, spending=spent.model_copy(update={"dollars": None}))
+    unpriced = Spending(calls=3, input_tokens=100, output_tokens=10)
+    settle(state, "agentic", fruitful=False, attempts=5, spending=unpriced)
     settle(state, "agentic", fruitful=False, limit="campaign dollars")
     agentic, genetic = by_designer(state)
-    assert (agentic.sessions, agentic.attempts, agentic.calls) == (3, 7, 6)
-    assert (agentic.input_tokens, agentic.output_tokens, agentic.dollars) == (200, 20, 0.5)
+    assert (agentic.sessions, agentic.attempts, agentic.spending.calls) == (3, 7, 6)
+    assert (agentic.spending.tokens, agentic.spending.dollars) == (220, 0.5)
+    assert agentic.spending.unpriced_tokens == 110
     assert agentic.valid == 0.5, "a session that the campaign's limit cut short is left out"
-    assert genetic.valid is None and genetic.dollars is None
-    assert state.sessions.dollars == 0.5
+    assert genetic.valid is None and genetic.spending == Spending()
 
 
 def test_people_who_added_designs_have_a_row() -> None:

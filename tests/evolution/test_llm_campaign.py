@@ -50,8 +50,9 @@ def test_both_designers_get_their_share(mixed: Sitting) -> None:
     asked = {name: tally.sessions for name, tally in tallies.items()}
     assert abs(asked["agentic"] - 0.7 * sum(asked.values())) <= 2 and asked["genetic"] > 2
     assert Counter(design.origin for design in mixed.state.designs)["agentic"] == tallies["agentic"].designs
-    assert tallies["agentic"].calls == 7 * asked["agentic"] and tallies["genetic"].calls == 0
-    assert tallies["agentic"].dollars == 0.25 * asked["agentic"] and tallies["genetic"].dollars is None
+    agentic, genetic = tallies["agentic"].spending, tallies["genetic"].spending
+    assert agentic.calls == 7 * asked["agentic"] and genetic.calls == 0
+    assert agentic.dollars == 0.25 * asked["agentic"] and genetic.dollars is None
 
 
 def test_only_the_designer_that_reads_is_told(mixed: Sitting, folder: Path) -> None:

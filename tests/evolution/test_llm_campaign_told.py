@@ -7,6 +7,7 @@ import pytest
 from evolution_makers import NAME, begin, sit, small_config
 
 from model_discovery.design_tree import DesignTree
+from model_discovery.designers.requests import Spending
 from model_discovery.evolution import CampaignEvent, simulator
 from model_discovery.evolution.controller import WorkFunctions
 from model_discovery.system import models, views
@@ -41,12 +42,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def told(folder: Path) -> tuple[DiscoveryResult, list[str]]:
     page = Page()
-    narrator = Narrator(page, NAME, "")
+    told: list[Spending] = []
+    narrator = Narrator(page, NAME, "", lambda: sum(told, Spending()))
+
+    def watch(event: CampaignEvent) -> None:
+        if spent := event.data.get("session", {}).get("spending"):
+            told.append(Spending(**spent))
+        narrator.event(event)
+
     functions = WorkFunctions(design="llm_work:run_until_money_is_gone", verify=simulator.FUNCTIONS.verify)
     with DesignTree(folder / "tree.db") as tree:
         begin(tree, CONFIG)
         narrator.begin("find", CONFIG, "grammar", "1 worker")
-        done = sit(tree, folder, watch=narrator.event, functions=functions)
+        done = sit(tree, folder, watch=watch, functions=functions)
         result = gather(tree, tree.campaign(NAME), done.ending, options="")
     return result, page.lines
 
@@ -89,11 +97,26 @@ def test_progress_of_a_session_is_told_by_stages(kind: str) -> None:
     job = {"job": 3, "designer": "agentic", "operator": "mutation"}
     narrator.event(CampaignEvent(kind, job))
     steps = (
-        {"stage": "review", "title": "A [bold] idea", "dollars": 0.031},
-        {"stage": "code", "unit": "mixer.gate", "attempt": 1, "of": 7, "dollars": 0.05},
-        {"stage": "code", "unit": "mixer.gate", "attempt": 2, "of": 7, "dollars": 0.07},
-        {"stage": "check", "unit": "mixer.gate", "dollars": 0.07},
-        {"stage": "judge", "unit": "", "calls": 1, "dollars": None},
+        {"stage": "propose", "attempt": 1, "of": 10, "spending": {}},
+        {"stage": "review", "title": "A [bold] idea", "spending": {"calls": 1, "dollars": 0.031}},
+        {
+            "stage": "code",
+            "unit": "mixer.gate",
+            "attempt": 1,
+            "of": 7,
+            "spending": {"calls": 2, "dollars": 0.05},
+        },
+        {
+            "stage": "code",
+            "unit": "mixer.gate",
+            "attempt": 2,
+            "of": 7,
+            "spending": {"calls": 3, "dollars": 0.07},
+        },
+        {"stage": "check", "unit": "mixer.gate", "spending": {"calls": 3, "dollars": 0.07}},
+        {"stage": "judge", "unit": "", "spending": {"calls": 1, "input_tokens": 1200, "dollars": 0.0}},
+        {"stage": "judge", "unit": "ffn", "spending": {"calls": 2, "input_tokens": 1300, "output_tokens": 5}},
+        {"stage": "judge", "unit": "norm", "spending": {"calls": 3, "dollars": 0.5, "unpriced_tokens": 9}},
         {"stage": "wait", "attempt": 1, "seconds": 16, "why": "HOST cannot be reached"},
         {"stage": "wait", "attempt": 2, "seconds": 32, "why": "HOST cannot be reached"},
     )
@@ -101,10 +124,13 @@ def test_progress_of_a_session_is_told_by_stages(kind: str) -> None:
         narrator.event(CampaignEvent("progress", {"job": 3, **fields}))
     shown = [line.partition("agentic design by mutation (#3) ")[2] for line in page.lines]
     assert shown == [
+        "proposes, draft 1 of 10",
         "reviews 'A \\[bold] idea', $0.03",
         "writes mixer.gate, try 1 of 7, $0.05",
         "writes mixer.gate, try 2 of 7, $0.07",
-        "judges the block, 1 call",
+        "judges the block, 1 call, 1,200 tokens",
+        "judges ffn, 2 calls, 1,305 tokens",
+        "judges norm, at least $0.50",
         "waits 16 s to ask again: HOST cannot be reached",
         "waits 32 s to ask again: HOST cannot be reached",
     ]
@@ -132,8 +158,8 @@ def test_the_result_is_printed_with_the_sum(
     told[0].show()
     printed = capsys.readouterr().out
     asked = told[0].designers[0]
-    assert f"language models: {asked.sessions} sessions, {asked.calls} calls" in printed
-    assert f"${asked.dollars:.2f}" in printed and "over parent" in printed
+    assert f"language models: {asked.sessions} sessions, {asked.spending.calls} calls" in printed
+    assert f"${asked.spending.dollars:.2f}" in printed and "over parent" in printed
 
 
 def test_tree_show_prints_words_prediction_and_verdict(

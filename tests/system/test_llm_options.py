@@ -87,10 +87,10 @@ def test_a_model_alone_asks_for_its_designer() -> None:
 def test_a_server_on_this_machine_costs_nothing() -> None:
     assert system(**HERE).config.agents.price == Price(input=0, output=0)
     for base in ("http://localhost:11434", "http://[::1]:1/v1"):
-        assert models._is_here("openai/mine", base)
+        assert models.is_here("openai/mine", base)
     for base in ("http://10.0.0.1/v1", "https://localhost.example.org/v1", None):
-        assert not models._is_here("openai/mine", base)
-    assert models._is_here("ollama/qwen3", None)
+        assert not models.is_here("openai/mine", base)
+    assert models.is_here("ollama/qwen3", None)
 
 
 def test_a_given_price_or_a_limit_of_tokens_is_enough() -> None:

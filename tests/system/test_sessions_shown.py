@@ -77,7 +77,7 @@ def test_a_list_has_a_row_for_every_session_with_models(campaign: Path) -> None:
     json.dumps(rows, allow_nan=False)
 
 
-def test_requests_without_an_answer_are_told(campaign: Path) -> None:
+def test_requests_without_an_answer_are_told(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ledger = Ledger(campaign / "runs" / "first" / LEDGER)
     for number, bound in ((0, Bound(100, 20, 0.5)), (2, Bound(3000, 96, 0.25)), (2, Bound(4, 0, 0.5))):
         facts = CallFacts("coder", "write", f"first/design-{number}", "first", "m")
@@ -86,7 +86,13 @@ def test_requests_without_an_answer_are_told(campaign: Path) -> None:
             ledger.settle(held, usage=Usage(90, 9), dollars=0.4, seconds=1.0, outcome="ok")
     ledger.close()
     rows = sessions.sessions(DB, "first")
-    assert [row["cut off"] for row in rows] == ["", "2, at most 3,100 tokens, $0.75", ""]
+    assert [row["spending"] and row["spending"]["cut_off"] for row in rows] == [0, 2, None]
+    session_pages.print_sessions(rows)
+    shown = capsys.readouterr().out
+    assert "cut off" in shown and "2, at most 3,100 tokens, $0.75" in " ".join(shown.split())
+    assert "in all: 1 call, 99 tokens, $0.40, and at most $0.75 of 2 requests that were cut off" in shown
+    session_pages.print_session(sessions.session(DB, "first", "2"))
+    assert ", and at most $0.75 of 2 requests that were cut off" in capsys.readouterr().out
 
 
 def test_a_journal_that_is_gone_leaves_what_the_tree_knows(campaign: Path) -> None:

@@ -182,18 +182,27 @@ class Desk:
     def report(self, stage: str, **fields: Any) -> None:
         """Tell whoever watches what is done now, and what was spent."""
         spent = spending_of(self.journal.events)
-        self._tools.report(stage=stage, dollars=spent.dollars, calls=spent.calls, **fields)
+        self._tools.report(stage=stage, spending=spent.model_dump(exclude_defaults=True), **fields)
 
 
 def spending_of(events: list[Event]) -> Spending:
-    """What the calls in a journal cost; dollars are unknown as soon as one call's are."""
-    calls = [event.data for event in events if event.kind == "llm_call" and event.data.get("requests")]
-    dollars = [call.get("dollars") for call in calls]
+    """What the calls in a journal took."""
+    calls = (call_spending(event.data) for event in events if event.kind == "llm_call")
+    return sum(calls, Spending())
+
+
+def call_spending(call: Json) -> Spending:
+    """What a call took, as its event has it."""
+    usage, requests, dollars = call.get("usage") or {}, int(call.get("requests") or 0), call.get("dollars")
+    tokens = usage.get("input", 0) + usage.get("output", 0)
     return Spending(
-        calls=sum(call["requests"] for call in calls),
-        input_tokens=sum(call["usage"]["input"] for call in calls),
-        output_tokens=sum(call["usage"]["output"] for call in calls),
-        dollars=None if None in dollars else sum(cost for cost in dollars if cost is not None),
+        calls=requests,
+        input_tokens=usage.get("input", 0),
+        output_tokens=usage.get("output", 0),
+        cached_tokens=usage.get("cached", 0),
+        dollars=dollars if requests else None,
+        unpriced_tokens=tokens if dollars is None else call.get("unpriced_tokens", 0),
+        seconds=call.get("seconds") or 0.0,
     )
 
 

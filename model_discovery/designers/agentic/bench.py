@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from model_discovery.designers.requests import DesignOutcome
+from model_discovery.designers.requests import DesignOutcome, Spending
 from model_discovery.seeds import derive
 
 _RESAMPLES = 2000
@@ -41,7 +41,7 @@ class Tally:
     dollars_per_valid
         All dollars over all valid designs (bootstrap over sessions); None without a valid one or a price.
     total_dollars
-        Spent, cut sessions included.
+        Spent, cut sessions included; ``unpriced`` says that a part of it has no known price.
     errors
         Findings that refused something, by name of the check; first the frequent ones.
     reasons
@@ -58,6 +58,7 @@ class Tally:
     dollars: Estimate | None
     dollars_per_valid: Estimate | None
     total_dollars: float | None
+    unpriced: bool
     errors: dict[str, int]
     reasons: dict[str, int]
 
@@ -77,7 +78,7 @@ def tally(outcomes: Sequence[DesignOutcome]) -> Tally:
         if finding.severity == "error"
     )
     reasons = Counter(_reason(one) for one in whole if one.status != "valid")
-    total = [dollars for one in outcomes if (dollars := _dollars(one)) is not None]
+    total = sum((one.spending for one in outcomes if one.spending), Spending())
     return Tally(
         sessions=len(whole),
         valid=valid,
@@ -88,19 +89,21 @@ def tally(outcomes: Sequence[DesignOutcome]) -> Tally:
         tokens=mean([_tokens(one) for one in whole]),
         dollars=mean(known),
         dollars_per_valid=ratio(known, [one.status == "valid" for one in whole]) if known else None,
-        total_dollars=sum(total) if total else None,
+        total_dollars=total.dollars,
+        unpriced=total.unpriced_tokens > 0,
         errors=_counted(errors),
         reasons=_counted(reasons),
     )
 
 
 def _dollars(outcome: DesignOutcome) -> float | None:
-    return outcome.spending.dollars if outcome.spending else 0.0
+    """None where a part has no known price."""
+    spent = outcome.spending or Spending()
+    return None if spent.unpriced_tokens else spent.dollars or 0.0
 
 
 def _tokens(outcome: DesignOutcome) -> int:
-    spending = outcome.spending
-    return spending.input_tokens + spending.output_tokens if spending else 0
+    return outcome.spending.tokens if outcome.spending else 0
 
 
 def _reason(outcome: DesignOutcome) -> str:
