@@ -16,7 +16,9 @@ from model_discovery.library.lexical_svd import Matrix
 from model_discovery.library.store import Store
 
 FLAT_UP_TO = 200_000
-_PROBED_LISTS = 48
+# Of the lists, one in so many is looked into. Texts hardly form clusters: of 225,000 vectors a fifth of the
+# lists has 94 % of the ten nearest, in half the time of an exact search; a fortieth of them has 57 %.
+_PROBED = 5
 
 
 class Manifest(BaseModel):
@@ -169,7 +171,7 @@ def _lists(store: Store, count: int, width: int) -> tuple[str, Any]:
     inverted.cp.seed, inverted.cp.niter = 1, 8
     step = max(1, count // (40 * lists))
     inverted.train(np.concatenate([vectors[::step] for _, vectors in store.vectors()]))
-    return f"{lists} lists, {_PROBED_LISTS} probed", inverted
+    return f"{lists} lists, one in {_PROBED} probed", inverted
 
 
 def _flat(width: int) -> Any:
@@ -185,7 +187,7 @@ def _half() -> Any:
 def _parameters(index: Any, chosen: Any) -> Any:
     faiss = _faiss()
     if isinstance(index, faiss.IndexIVF):
-        return faiss.SearchParametersIVF(nprobe=_PROBED_LISTS, sel=chosen)
+        return faiss.SearchParametersIVF(nprobe=index.nlist // _PROBED, sel=chosen)
     return None if chosen is None else faiss.SearchParameters(sel=chosen)
 
 

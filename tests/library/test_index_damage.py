@@ -19,6 +19,8 @@ from model_discovery.errors import UserError
 from model_discovery.library import PaperLibrary
 from model_discovery.library import library as library_module
 from model_discovery.library import vectors as vectors_module
+from model_discovery.library.lexical_svd import LexicalSvd
+from model_discovery.library.store import Store
 
 ADDING = """
 import sys
@@ -73,6 +75,57 @@ def test_a_kill_while_adding_loses_nothing_that_was_added(tmp_path: Path, more: 
     there = consistent(tmp_path)
     assert set(said) <= there
     assert len(there) <= len(said) + 1
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import model_discovery.library.library as module
+import model_discovery.library.vectors as vectors
+from library_makers import own_library, paper, passage, small_papers
+from model_discovery.library.store import Store
+module._BEHIND, module._BEHIND_SHARE = 0, 0.0
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+with own_library(Path({folder!r})) as library:
+    {before}
+    {place} = die
+    {last}
+"""
+
+
+NINTH = "library.add(paper('ninth'), [passage('a ninth text')])"
+
+
+@pytest.mark.parametrize(
+    ("before", "place", "last"),
+    [
+        ("pass", "module.PaperLibrary._look_after", "library.add_all(small_papers())"),
+        ("pass", "Store.set_learned", "library.add_all(small_papers())"),
+        ("library.add_all(small_papers()[:4])", "vectors.Manifest", "library.add_all(small_papers())"),
+        ("library.add_all(small_papers()[:7])", "Store.keep_frequencies", "library.add_all(small_papers())"),
+        (f"library.add_all(small_papers()); {NINTH}", "module.write_file", "library.remove('ninth')"),
+        (f"library.add_all(small_papers()); {NINTH}", "Store.keep_frequencies", "library.remove('ninth')"),
+    ],
+)
+def test_a_kill_before_the_index_is_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, place: str, last: str
+) -> None:
+    code = KILLED.format(
+        tests=str(Path(__file__).parent), folder=str(tmp_path), before=before, place=place, last=last
+    )
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == -signal.SIGKILL
+    monkeypatch.setattr(library_module, "_BEHIND", 0)
+    with own_library(tmp_path) as library:
+        assert library.search("parallel prefix scan")[0].paper.id == "scan"
+        assert [one.behind for one in library._current()] == [0, 0]
+        assert library._store.fact("fitted") >= 8 / 1.5
+        assert all(np.linalg.norm(vector) > 0.9 for _, some in library._store.vectors() for vector in some)
+    assert len(consistent(tmp_path)) == 8
 
 
 def test_two_processes_add_at_once(tmp_path: Path) -> None:
@@ -149,6 +202,39 @@ def test_a_full_disk_adds_nothing_and_says_so(tmp_path: Path) -> None:
         assert library.paper("large") is None
         assert library.search("decaying state")[0].paper.id == "retention"
     assert "large" not in consistent(tmp_path)
+
+
+def test_a_full_disk_after_a_paper_was_added_is_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with own_library(tmp_path) as library:
+        library.add_all(small_papers()[:5])
+        monkeypatch.setattr(Store, "set_learned", full)
+        assert library.add_all(small_papers()[5:]) == 3
+        assert "could not be brought up to date" in library.notes[0] and "full" in library.notes[0]
+        assert library.search("parallel prefix scan")[0].paper.id == "scan"
+        kept = LexicalSvd.from_bytes(library._store.learned or b"")
+        assert np.array_equal(library._embedder.embed(["a linear gate"]), kept.embed(["a linear gate"]))
+    monkeypatch.undo()
+    with own_library(tmp_path) as library:
+        library.search("its first search makes up for it")
+    assert len(consistent(tmp_path)) == 8
+
+
+def test_a_vector_file_that_is_replaced_while_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with own_library(tmp_path) as library:
+        library.add_all(small_papers())
+        true = vectors_module.VectorIndex(tmp_path, library._store).manifest
+        assert true is not None
+        answers = [true.model_copy(update={"file": "vectors-gone.faiss"}), true]
+        monkeypatch.setattr(vectors_module.VectorIndex, "_read_manifest", lambda _: answers.pop(0))
+        index = vectors_module.VectorIndex(tmp_path, library._store)
+        assert (index.damaged, index.behind, index.count) == ("", 0, 8)
 
 
 def test_a_vector_file_that_cannot_be_written_is_a_note(tmp_path: Path) -> None:
