@@ -123,6 +123,7 @@ def check_models(config: CampaignConfig) -> None:
     specs = _specs(agents)
     if agents.replay is not None:
         return
+    from model_discovery.llm.client import candidates
     from model_discovery.llm.keys import Keys
     from model_discovery.llm.models import missing, price_of, require_price
 
@@ -137,12 +138,18 @@ def check_models(config: CampaignConfig) -> None:
     for spec in _used(specs, agents):
         if agents.model is None and spec.model is None and agents.default_model is None:
             raise UserError("No language model is configured.", hint=_what_to_set())
-        limits = {"session": agents.per_session, "campaign": agents.per_campaign, spec.name: spec.limits}
+        limits = {
+            "call": agents.per_call,
+            "role": spec.limits,
+            "session": agents.per_session,
+            "campaign": agents.per_campaign,
+        }
         for settings in _models_of(spec, agents):
             if lacking := missing(settings, keys):
                 hint = "--model names another, --api-base a server of yours"
                 raise UserError(f"The {spec.name} cannot ask its model: {lacking}.", hint=hint)
-            require_price(settings, price_of(settings.model, agents.price, settings.api_base), limits)
+            for each in candidates(settings):  # what a fallback costs has to be known or bounded too
+                require_price(each, price_of(each.model, agents.price, each.api_base), limits)
 
 
 def reach_servers(config: CampaignConfig, *, begun: bool = False) -> None:

@@ -13,12 +13,8 @@ from model_discovery.system.views import Facts
 if TYPE_CHECKING:
     from model_discovery.design_tree import JobRow
 
-_OWN = (
-    "seconds",
-    "spending",
-    "trace",
-    "reworded",
-)  # parts of an outcome that belong to the run, not to the design
+# Parts of an outcome that belong to the run, not to the design.
+_OWN = ("seconds", "spending", "trace", "reworded")
 
 
 def replay_session(db: str, campaign: str | None, which: str) -> Facts:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llm_makers import GOOD, PRICE, Asker
-from scripted_server import Answer, ScriptedServer, cut, say, server_error
+from scripted_server import Answer, ScriptedServer, cut, no_such_model, say, server_error
 
 from model_discovery.config.agents import SpendingLimits
 from model_discovery.llm import (
@@ -165,6 +165,21 @@ def test_the_ledger_knows_who_asked() -> None:
     assert (row.campaign, row.session, row.role, row.step) == ("tests", "session-1", "reviewer", "review")
     assert (row.input_tokens, row.output_tokens, row.cached_tokens) == (50, 10, 40)
     assert row.model == "openai/scripted" and row.request_id == "req-1"
+
+
+@pytest.mark.parametrize(("first", "dollars"), [(cut(), True), (no_such_model(), False)])
+def test_what_has_no_price_is_counted_apart(first: Answer, dollars: bool) -> None:
+    """A fallback without a price: the money of the first model is not all there is."""
+    with ScriptedServer([first, say(GOOD, usage=(60, 20, 0))]) as server:
+        asker = Asker(
+            server, prices={"openai/scripted": PRICE}, scopes={"session": SpendingLimits(tokens=50_000)},
+            patience=Patience(tries=1, billed_tries=1),
+        )  # fmt: skip
+        asker.ask(fallbacks=("openai/second",))
+    (call,), (total,) = asker.journal.events, asker.ledger.totals()
+    assert call.data["unpriced_tokens"] == total.unpriced_tokens == 80
+    assert bool(call.data["dollars"]) == bool(total.dollars) == dollars
+    assert call.data["requests"] == total.paid == 1 + dollars and total.requests == 2
 
 
 def test_the_pace_of_a_model_is_kept() -> None:

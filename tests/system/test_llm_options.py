@@ -102,6 +102,27 @@ def test_a_given_price_or_a_limit_of_tokens_is_enough() -> None:
     assert limited.price is None and limited.per_campaign.tokens == 1000
 
 
+def test_what_a_fallback_costs_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is trained, as for the model itself."""
+    from model_discovery.shipped import shipped_folder
+
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-any")
+    text = (shipped_folder("etc/agent_spec") / "coder.yaml").read_text()
+    Path("specs").mkdir()
+    Path("specs/coder.yaml").write_text(
+        f"{text}model: anthropic/claude-sonnet-4-5\nfallbacks: [openai/of-nobody]\n"
+    )
+    options: dict[str, Any] = {"designer": "agentic", "agent_spec": "specs"}
+    with pytest.raises(UserError, match="No price is known for openai/of-nobody, and no limit of tokens"):
+        system(**options)
+    with pytest.raises(UserError, match="openai/of-nobody, and there is a limit in dollars"):
+        system(**options, max_dollars=3, max_llm_tokens=1000)
+    with pytest.raises(UserError, match="openai/of-nobody, and there is a limit in dollars"):
+        system("agents.per_call.dollars=1", **options, max_llm_tokens=1000)
+    assert system(**options, max_llm_tokens=1000).config.agents.price is None
+    system("agents.price={input: 1, output: 2}", **options, max_dollars=3)
+
+
 def test_the_key_at_hand_decides_once(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("OPENAI_API_KEY=sk-from-a-file\n")
     first = system(designer="agentic").config
