@@ -45,7 +45,7 @@ KNOWLEDGE = Knowledge(
         ),
         KnownDesign(
             name="transformer_pp", relation="baseline", origin="seed", title="Transformer++",
-            results=(ScaleResult(scale="0.1M", seeds=3, loss=3.4002, stderr=0.0055, gain=0.0),),
+            results=(ScaleResult(scale="0.1M", seeds=3, loss=3.4002, stderr=0.0055),),
         ),
     ),
     unit_statistics=(UnitStatistic(unit="Retention", role="sequence_mixer", effect=-0.03, stderr=0.01,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_situations import DRAFT, HITS, PARENTS, request_of, variables_of
+from agent_situations import DRAFT, HITS, KNOWLEDGE, PARENTS, request_of, variables_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +27,7 @@ from model_discovery.designers.agentic.schemas import ChildUnit, Reuse
 from model_discovery.designers.agentic.situations import example_variables
 from model_discovery.designers.agentic.specs import load_specs
 from model_discovery.designers.agentic.steps import ROLES
-from model_discovery.designers.knowledge import Idea, Prediction
+from model_discovery.designers.knowledge import Idea, Prediction, ScaleResult
 from model_discovery.designers.requests import DesignRequest, ParentDesign
 from model_discovery.errors import UserError
 from model_discovery.llm.schema import instructions, json_schema, strict
@@ -194,7 +194,7 @@ def test_measured_results_stand_in_standard_errors() -> None:
         "loss 3.4321 ± 0.0061 nats per token; 1.2 standard errors worse than the best human design",
         "blimp 0.612 ± 0.008",
         "0.7 standard errors worse than its parent",
-        "level with the best human design",
+        "loss 3.4002 ± 0.0055 nats per token; the best human design at this scale",
         "what it predicted turned out wrong",
         "not measured: refused by the checks: causality",
         "Retention in sequence_mixer slots: -0.030 ± 0.010 nats over 6 designs",
@@ -217,6 +217,28 @@ def test_an_idea_reads_as_sentences(title: str, claim: str, verdict: Any, line: 
             design="a", title=title, claim=claim, prediction=prediction, verdict=verdict, evidence="+0.02"
         )
         assert FILTERS["idea"](idea) == line.format("Neighbours help. Predicted: loss lower than its parent.")
+
+
+def test_the_design_that_others_are_compared_with_is_never_dropped() -> None:
+    """The best human design is an ancestor of most."""
+    human = KNOWLEDGE.designs[-1].model_copy(update={"relation": "ancestor"})
+    knowledge = KNOWLEDGE.model_copy(update={"designs": (*KNOWLEDGE.designs[:-1], human)})
+    request = request_of("mutation").model_copy(update={"knowledge": knowledge})
+    values = variables_of("proposer", "propose", "mutation") | {"brief": brief_of(request)}
+    messages = render(SPECS["proposer"], "propose", "mutation", values)
+    kept, dropped = ("\n".join(m.content for m in messages if m.optional is way) for way in (False, True))
+    assert "- transformer_pp (ancestor; human design)" in kept and "transformer_pp" not in dropped
+    assert "retention_short_4f2a" in dropped
+
+
+def test_a_design_says_what_failed_beside_what_was_measured() -> None:
+    design = KNOWLEDGE.designs[1].model_copy(
+        update={"status": "valid; diverged at 0.4M (loss is nan)", "verdict": "open"}
+    )
+    said = FILTERS["known"](design).splitlines()
+    assert said[-2:] == ["  also: diverged at 0.4M (loss is nan)", "  what it predicted is open"]
+    level = ScaleResult(scale="0.1M", seeds=2, loss=3.4, stderr=0.01, gain=0.04, over_parent=-0.01)
+    assert FILTERS["result"](level).endswith("; level with the best human design; level with its parent")
 
 
 @pytest.mark.parametrize("role", ["proposer", "reviewer"])

@@ -131,6 +131,19 @@ class Brief:
             if design.relation == relation
         )
 
+    @property
+    def measured(self) -> tuple[KnownDesign, ...]:
+        """Designs to compare with: the parents, the best ones, and every human one that is known."""
+        return (
+            *self.known("parent", "best", "baseline"),
+            *(design for design in self.known("ancestor", "sibling") if design.origin == "seed"),
+        )
+
+    @property
+    def family(self) -> tuple[KnownDesign, ...]:
+        """Ancestors and children of the parents, human designs apart."""
+        return tuple(design for design in self.known("ancestor", "sibling") if design.origin != "seed")
+
     def similar(self, role: str, proposal: ProposalDraft, count: int = 2) -> tuple[Unit, ...]:
         """The human units of ``role`` that resemble the proposal most.
 

@@ -105,9 +105,12 @@ def known(design: KnownDesign) -> str:
     lines = [f"- {design.name} ({about})"]
     if design.title and design.title != design.name:
         lines.append(f"  {design.title}{': ' + design.summary if design.summary else ''}")
-    lines += [f"  {result(each)}" for each in design.results] or [
-        f"  not measured: {design.status or 'waiting'}"
-    ]
+    best = "; the best human design at this scale" if design.origin == "seed" else ""
+    lines += [f"  {result(each)}{best if each.gain is None else ''}" for each in design.results]
+    if not design.results:
+        lines.append(f"  not measured: {design.status or 'waiting'}")
+    elif failures := design.status.partition("; ")[2]:
+        lines.append(f"  also: {failures}")
     if design.verdict is not None:
         lines.append(f"  what it predicted {_came(design.verdict)}")
     return "\n".join(lines)
