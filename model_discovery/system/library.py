@@ -53,9 +53,14 @@ def tell_added(added: "Iterable[Added]", *, quiet: bool = False) -> list[Facts]:
     """Say what became of each paper as it comes, and how many of each kind at the end; returns the facts."""
     console = make_console(quiet=quiet)
     rows: list[Facts] = []
-    for one in added:
-        rows.append(asdict(one))
-        console.print(_added_line(one), markup=False, soft_wrap=True)
+    try:
+        for one in added:
+            rows.append(asdict(one))
+            console.print(_added_line(one), markup=False, soft_wrap=True)
+    except KeyboardInterrupt:
+        told = "stopped; what was added stays, and the same command goes on with the rest"
+        make_console(stderr=True).print(told, markup=False)
+        raise
     counts = Counter(row["status"] for row in rows)
     if len(rows) > 1:
         total = ", ".join(f"{counts[status]:,} {status}" for status in _STATUSES if counts[status])

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from library_makers import read_only
 from paper_services import PaperServices, Said
 from pdf_makers import one_column_paper, scanned_paper, two_column_paper
 
 from model_discovery.cli import main
-from model_discovery.library import PaperLibrary, services
+from model_discovery.library import PaperLibrary, ReadPaper, adding, services
 
 
 @dataclass
@@ -99,6 +100,37 @@ def test_the_same_text_in_another_file_is_not_added_again(run: Run, tmp_path: Pa
     (tmp_path / "b.pdf").write_bytes((tmp_path / "a.pdf").read_bytes() + b"\n% one more line\n")
     done = run("add", "b.pdf")
     assert done.code == 0 and "already there" in done.out and "same text is in another file" in done.out
+
+
+def test_stopped_between_two_papers(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_column_paper(tmp_path / "a.pdf")
+    two_column_paper(tmp_path / "b.pdf")
+    read = adding.read_pdf
+
+    def stopped_at_the_second(path: Path) -> ReadPaper:
+        if path.name == "b.pdf":
+            raise KeyboardInterrupt
+        return read(path)
+
+    monkeypatch.setattr(adding, "read_pdf", stopped_at_the_second)
+    done = run("add", "a.pdf", "b.pdf")
+    assert done.code == 130 and done.out.startswith("added: ") and done.out.count("\n") == 1
+    assert done.err == "stopped; what was added stays, and the same command goes on with the rest\n"
+    assert json.loads(run("stats", "--json").out)["papers"]["papers"] == 1
+
+
+def test_a_folder_that_is_read_only(run: Run, tmp_path: Path) -> None:
+    run("search", "gates")
+    with read_only(tmp_path / "paper_library"):
+        done = run("add", "2312.00752")
+        assert done.code == 1 and done.out == ""
+        assert done.err.splitlines() == [
+            "error: The library in paper_library is read-only: paper_library cannot be written to.",
+            "  it can be searched; to change it, copy the folder and name the copy in LIBRARY_DIR",
+        ]
+        for arguments in (["search", "gates"], ["show", "mamba"], ["stats"], ["export", "all.jsonl"]):
+            done = run(*arguments)
+            assert (done.code, done.err) == (0, "") and done.out
 
 
 def test_nothing_that_could_be_added_is_a_failure(run: Run, tmp_path: Path) -> None:
