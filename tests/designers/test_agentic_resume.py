@@ -160,6 +160,20 @@ def test_cut_off_after_any_event(tmp_path: Path) -> None:
         assert path.read_text() == "".join(lines)
 
 
+def test_a_beam_with_an_alternative_that_came_twice(tmp_path: Path, specs: dict[str, AgentSpec]) -> None:
+    script = {"coder.retry": [code(GOOD), code(renamed(GOOD, "Second"))], "observer.judge": judgement(4)}
+    wanted, path = request_of(agents=config(beam=2)), tmp_path / "session.jsonl"
+    outcome = plain(World(script, path, specs=specs).run(wanted))
+    assert outcome["status"] == "valid"
+    lines = path.read_text().splitlines(keepends=True)
+    for count in range(len(lines)):
+        path.write_text("".join(lines[:count]))
+        assert plain(World(script, path, specs=specs).run(wanted)) == outcome
+        assert path.read_text() == "".join(lines)
+    replayed = World({}, path, mode="replay", specs=specs)
+    assert plain(replayed.run(wanted)) == outcome and replayed.model.calls == []
+
+
 def test_another_session_than_the_journal_tells_is_named(tmp_path: Path) -> None:
     path = tmp_path / "session.jsonl"
     World({}, path).run(request_of())
