@@ -240,8 +240,9 @@ def asked_in_words(config: CampaignConfig) -> str:
 
 
 def _is_free(agents: AgentsConfig) -> bool:
-    """Whether the price of every request is 0."""
-    return agents.price == Price(input=0, output=0) and agents.api_base is not None
+    """Whether the price of those that are named is 0; litellm's table comes before a price that was given."""
+    own = agents.api_base is not None or is_here(agents.model or "", None)
+    return own and agents.price == Price(input=0, output=0)
 
 
 def limits_in_words(limits: SpendingLimits) -> str:

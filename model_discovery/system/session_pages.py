@@ -43,7 +43,7 @@ def print_sessions(rows: list[Facts]) -> None:
 def _list_row(row: Facts, spent: "Spending", paid: bool, lost: bool) -> Facts:
     """Columns of money, and of requests that were cut off, where there is any."""
     shown = {name: value for name, value in row.items() if name != "spending"}
-    shown |= {"dollars": spending.dollars_cell(spent, cut=False)}
+    shown |= {"tokens": f"{spent.tokens:,}", "dollars": spending.dollars_cell(spent, cut=False)}
     if not paid:
         del shown["dollars"]
     return shown | ({"cut off": _cut_off(spent)} if lost else {})

@@ -153,6 +153,29 @@ def test_all_operators(places: Path) -> None:
     assert facts["flows"]["direct"]["valid"] == 3, facts["sessions"]
 
 
+@pytest.mark.parametrize(
+    ("spent", "said"),
+    [
+        (Spending(calls=2, input_tokens=900, output_tokens=100, dollars=0.0), ""),
+        (Spending(calls=2, input_tokens=900, output_tokens=100), ""),
+        (
+            Spending(calls=2, input_tokens=900, output_tokens=100, dollars=0.5, unpriced_tokens=300),
+            "dollars in all at least $0.50",
+        ),
+    ],
+)
+def test_money_is_printed_where_there_is_any(
+    spent: Spending, said: str, places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, how = places / "bench", {"model": "openai/scripted", "api_base": "http://127.0.0.1:9/v1"}
+    (out / "units-m01-retention").mkdir(parents=True)
+    kept = _outcome(True, None).model_copy(update={"spending": spent})
+    (out / "units-m01-retention" / "outcome.json").write_text(kept.model_dump_json(), "utf-8")
+    print_bench(bench(agents=how, n=1, flows=("units",), out=out, progress=False))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "tokens a session 1,000" in shown and ("dollars" in shown) == bool(said) and said in shown
+
+
 @pytest.mark.slow
 def test_killed_it_goes_on_and_pays_no_call_twice(places: Path) -> None:
     """Killed between any two calls: the second run asks only what the first had no answer to."""

@@ -230,6 +230,9 @@ def test_a_server_moves_and_nothing_else_changes() -> None:
     assert models.asked_in_words(moved) == "openai/mine at http://gpu-box:9000/v1, free of charge"
     ollama = models.move_server(system(model="ollama_chat/qwen3").config, "http://127.0.0.1:11500")
     assert ollama.agents.api_base == "http://127.0.0.1:11500"
+    assert (
+        models.asked_in_words(system(model="ollama_chat/qwen3").config) == "ollama_chat/qwen3, free of charge"
+    )
     with pytest.raises(UserError, match="user or a password"):
         models.check_models(models.move_server(config, "http://me:hidden@gpu-box/v1"))
 
