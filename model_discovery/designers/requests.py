@@ -104,9 +104,9 @@ class Spending(_Data):
         Tokens of models without a known price, which ``dollars`` lacks.
     seconds
         Of waiting for answers.
-    cut_off, cut_off_tokens, cut_off_dollars
-        Requests that were sent and whose answer a kill left behind, and the most that they may have taken.
-        In no other number; only a campaign's ledger knows of them.
+    unanswered, unanswered_tokens, unanswered_dollars
+        Requests that were sent and have no answer, since they are on their way or a kill came before, and the
+        most that they may take. In no other number; only a campaign's ledger knows of them.
     """
 
     calls: int = 0
@@ -116,9 +116,9 @@ class Spending(_Data):
     dollars: float | None = None
     unpriced_tokens: int = 0
     seconds: float = 0.0
-    cut_off: int = 0
-    cut_off_tokens: int = 0
-    cut_off_dollars: float = 0.0
+    unanswered: int = 0
+    unanswered_tokens: int = 0
+    unanswered_dollars: float = 0.0
 
     @model_validator(mode="before")
     @classmethod

@@ -4,13 +4,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from model_discovery.llm.bounds import Bound as Bound
+    from model_discovery.llm.bounds import CallFacts as CallFacts
     from model_discovery.llm.client import LLM as LLM
     from model_discovery.llm.journal import Event as Event
     from model_discovery.llm.journal import Journal as Journal
     from model_discovery.llm.journal import JournalMismatch as JournalMismatch
     from model_discovery.llm.journal import read_journal as read_journal
-    from model_discovery.llm.ledger import Bound as Bound
-    from model_discovery.llm.ledger import CallFacts as CallFacts
     from model_discovery.llm.ledger import Ledger as Ledger
     from model_discovery.llm.ledger import LedgerRow as LedgerRow
     from model_discovery.llm.ledger import Reservation as Reservation
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from model_discovery.llm.types import Usage as Usage
 
 _MODULES = {
+    "bounds": ("Bound", "CallFacts"),
     "client": ("LLM",),
     "journal": ("Event", "Journal", "JournalMismatch", "read_journal"),
-    "ledger": ("Bound", "CallFacts", "Ledger", "LedgerRow", "Reservation"),
+    "ledger": ("Ledger", "LedgerRow", "Reservation"),
     "retries": ("Patience",),
     "types": ("BadReply", "LimitReached", "Message", "ModelSettings", "ModelUnavailable", "Reply", "Usage"),
 }

@@ -19,13 +19,13 @@ from typing import Any
 from model_discovery.config.agents import SpendingLimits
 from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.llm import sittings
-from model_discovery.llm.types import LimitReached, ModelUnavailable, Usage
+from model_discovery.llm.bounds import Bound, CallFacts, Used, check_bound, hold
+from model_discovery.llm.types import Usage
 
 RESERVED, INTERRUPTED = "reserved", "interrupted"
 _BUSY_SECONDS = 30.0
 _VERSION = 2
 _WINDOW = 60.0
-_PENNY_DUST = 1e-9  # sums of floats are wrong by less, and no token is as cheap
 
 # Which rows count against a limit, by its scope; the limits of a call look at its own bound only.
 _SCOPES = {
@@ -47,31 +47,6 @@ CREATE INDEX IF NOT EXISTS request_session ON request (campaign, session);
 CREATE TABLE IF NOT EXISTS sent (model TEXT NOT NULL, time REAL NOT NULL, tokens INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS sent_model ON sent (model, time);
 """
-
-
-@dataclass(frozen=True, slots=True)
-class CallFacts:
-    """Who asks which model, and where in the work."""
-
-    role: str
-    step: str
-    session: str
-    campaign: str
-    model: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """The most a request can cost; ``dollars`` is None where no price is known."""
-
-    input_tokens: int
-    output_tokens: int
-    dollars: float | None = None
-
-    @property
-    def tokens(self) -> int:
-        """In and out."""
-        return self.input_tokens + self.output_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +173,7 @@ class Ledger:
         ModelUnavailable
             There is a limit in dollars and no price.
         """
-        _check_bound(bound)
+        check_bound(bound)
         for scope in limits:
             if scope != "call" and scope not in _SCOPES:
                 raise ValueError(f"no scope {scope!r}")
@@ -206,7 +181,7 @@ class Ledger:
             now = self._clock()
             sittings.see(db, call.campaign, call.session, now)
             for scope, limit in limits.items():
-                _hold(scope, limit, call, bound, self._used(db, scope, call, limit))
+                hold(scope, limit, call, bound, self._used(db, scope, call, limit))
             done = db.execute(
                 "INSERT INTO request (campaign, session, role, step, model, outcome, created,"
                 " bound_input, bound_output, bound_dollars) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -292,9 +267,9 @@ class Ledger:
         )
         return [Total(dict(zip(by, row, strict=False)), *row[len(by) :]) for row in found]
 
-    def _used(self, db: sqlite3.Connection, scope: str, call: CallFacts, limit: SpendingLimits) -> "_Used":
+    def _used(self, db: sqlite3.Connection, scope: str, call: CallFacts, limit: SpendingLimits) -> Used:
         if scope == "call":
-            return _Used(0, 0, 0.0, 0.0)
+            return Used(0, 0, 0.0, 0.0)
         columns = _SCOPES[scope]
         values = [getattr(call, column) for column in columns]
         row = db.execute(
@@ -313,7 +288,7 @@ class Ledger:
             ]  # a role is at work while its session is
             where = " AND ".join(f"{column} = ?" for column in held)
             minutes = sittings.minutes(db, where, values[: len(held)], since=row[3])
-        return _Used(row[0], row[1], row[2], minutes, row[4], row[5])
+        return Used(row[0], row[1], row[2], minutes, row[4], row[5])
 
     def _open(self) -> None:
         self._use_wal()
@@ -367,62 +342,3 @@ class Ledger:
                 hint="is it a ledger, and the disk writable and not full?",
                 exit_code=EXIT_FAILED,
             ) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Used:
-    calls: int
-    tokens: int
-    dollars: float
-    minutes: float
-    open_tokens: int = 0
-    open_dollars: float = 0.0
-
-
-def _check_bound(bound: Bound) -> None:
-    dollars = bound.dollars or 0.0
-    if min(bound.input_tokens, bound.output_tokens) < 0 or dollars < 0 or not math.isfinite(dollars):
-        raise ValueError(f"no bound of a request: {bound}")
-
-
-def _hold(scope: str, limit: SpendingLimits, call: CallFacts, bound: Bound, used: _Used) -> None:
-    """Nothing when a request of this bound keeps within a limit, else its error."""
-    if limit.calls is not None and used.calls + 1 > limit.calls:
-        raise _reached(scope, "calls", limit.calls, used.calls, "")
-    if limit.tokens is not None and used.tokens + bound.tokens > limit.tokens:
-        may_pass = used.tokens - used.open_tokens + bound.tokens <= limit.tokens
-        raise _reached(scope, "tokens", limit.tokens, used.tokens, f"{bound.tokens:,}", may_pass)
-    if limit.dollars is not None:
-        if bound.dollars is None:
-            raise ModelUnavailable(
-                f"No price is known for {call.model}, and the {scope} has a limit in dollars.",
-                hint="give the price, --set 'agents.price={input: 1.0, output: 4.0}' (dollars per million "
-                "tokens), or limit tokens instead",
-            )
-        if used.dollars + bound.dollars > limit.dollars + _PENNY_DUST:
-            may_pass = used.dollars - used.open_dollars + bound.dollars <= limit.dollars
-            raise _reached(scope, "dollars", limit.dollars, used.dollars, f"{bound.dollars:,.4f}", may_pass)
-    if limit.minutes is not None and scope != "call" and used.minutes >= limit.minutes:
-        raise _reached(scope, "minutes", limit.minutes, used.minutes, "")
-
-
-def _reached(
-    scope: str, what: str, limit: float, used: float, wanted: str, may_pass: bool = False
-) -> LimitReached:
-    def shown(number: float) -> str:
-        return (
-            f"{number:,.4f}"
-            if what == "dollars"
-            else f"{number:,.10g}"
-            if what != "minutes"
-            else f"{number:.1f}"
-        )
-
-    spent = "at work" if what == "minutes" else "spent or reserved"
-    told = f", the next request may take {wanted}" if wanted else ""
-    where = f"agents.per_{scope}.{what}" if scope != "role" else f"limits.{what} in the role's agent spec"
-    return LimitReached(
-        f"The {scope}'s limit of {shown(limit)} {what} is reached: {shown(used)} {spent}{told}.",
-        scope=scope, what=what, limit=limit, used=used, may_pass=may_pass,
-        hint=f"to allow more, raise {where}",
-    )  # fmt: skip

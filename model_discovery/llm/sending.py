@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_discovery.config.agents import Price, SpendingLimits
+from model_discovery.llm.bounds import Bound, CallFacts
 from model_discovery.llm.keys import Keys
-from model_discovery.llm.ledger import Bound, CallFacts, Ledger, Reservation
+from model_discovery.llm.ledger import Ledger, Reservation
 from model_discovery.llm.models import price_of
 from model_discovery.llm.provider import CallFailed, Completion, complete
 from model_discovery.llm.retries import Patience, retrying

@@ -49,7 +49,7 @@ def designer_html(results: "Sequence[DesignerResult]") -> str:
 
 def spent_in_words(results: "Sequence[DesignerResult]") -> str:
     """What language models took in all; ``""`` when none was asked."""
-    asked = [result for result in results if result.spending.calls or result.spending.cut_off]
+    asked = [result for result in results if result.spending.calls or result.spending.unanswered]
     if not asked:
         return ""
     spent = spending.total(result.spending for result in asked)
@@ -59,7 +59,7 @@ def spent_in_words(results: "Sequence[DesignerResult]") -> str:
 
 def _paid(results: "Sequence[DesignerResult]") -> bool:
     """Whether money says anything: where models are free, tokens do."""
-    return any(result.spending.dollars or result.spending.cut_off_dollars for result in results)
+    return any(result.spending.dollars or result.spending.unanswered_dollars for result in results)
 
 
 def _columns(results: "Sequence[DesignerResult]") -> tuple[str, ...]:

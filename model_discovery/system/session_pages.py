@@ -35,25 +35,25 @@ def print_sessions(rows: list[Facts]) -> None:
         print("no session with language models; they come with --designer agentic")
         return
     spent = [spending.read(row["spending"]) for row in rows]
-    paid, lost = any(one.dollars for one in spent), any(one.cut_off for one in spent)
+    paid, lost = any(one.dollars for one in spent), any(one.unanswered for one in spent)
     print_table([_list_row(row, one, paid, lost) for row, one in zip(rows, spent, strict=True)])
     print(f"in all: {spending.whole(spending.total(spent))}")
 
 
 def _list_row(row: Facts, spent: "Spending", paid: bool, lost: bool) -> Facts:
-    """Columns of money, and of requests that were cut off, where there is any."""
+    """Columns of money, and of requests without an answer, where there is any."""
     shown = {name: value for name, value in row.items() if name != "spending"}
-    shown |= {"tokens": f"{spent.tokens:,}", "dollars": spending.dollars_cell(spent, cut=False)}
+    shown |= {"tokens": f"{spent.tokens:,}", "dollars": spending.dollars_cell(spent, on_top=False)}
     if not paid:
         del shown["dollars"]
-    return shown | ({"cut off": _cut_off(spent)} if lost else {})
+    return shown | ({"unanswered": _unanswered(spent)} if lost else {})
 
 
-def _cut_off(spent: "Spending") -> str:
-    if not spent.cut_off:
+def _unanswered(spent: "Spending") -> str:
+    if not spent.unanswered:
         return ""
-    money = f", ${spent.cut_off_dollars:,.2f}" if spent.cut_off_dollars else ""
-    return f"{spent.cut_off}, at most {spent.cut_off_tokens:,} tokens{money}"
+    money = f", ${spent.unanswered_dollars:,.2f}" if spent.unanswered_dollars else ""
+    return f"{spent.unanswered}, at most {spent.unanswered_tokens:,} tokens{money}"
 
 
 def print_session(facts: Facts) -> None:
@@ -147,7 +147,7 @@ def _print_end(console: "Console", facts: Facts) -> None:
         _print_verified(console, facts["verified"])
     paid = bool(facts["cost"]["dollars"])
     print_table([_role_row(role, cost, paid) for role, cost in facts["cost_by_role"].items()])
-    lost = spending.cut_off(spending.read(facts["cost"]))
+    lost = spending.unanswered(spending.read(facts["cost"]))
     console.print(
         f"in all: {cost_in_words(facts['cost'])}{f', and {lost}' if lost else ''}",
         markup=False, soft_wrap=True,

@@ -124,8 +124,8 @@ def session(db: str, campaign: str | None, which: str, *, full: bool = False) ->
         facts |= {"campaign": row.name, "number": job.number, "outcome": _outcome(job, end)}
         facts |= {"design": end.get("design") if end else None, "wall_seconds": job.seconds}
         if (spent := spending.by_session(row.name).get(job.number)) is not None:
-            lost = {name: getattr(spent, name) for name in ("cut_off", "cut_off_tokens", "cut_off_dollars")}
-            facts["cost"] = facts["cost"] | lost
+            open_ = {"unanswered", "unanswered_tokens", "unanswered_dollars"}
+            facts["cost"] |= spent.model_dump(include=open_)
         if facts["design"]:
             facts["verified"] = _verified(tree, row, facts["design"])
         return facts

@@ -1,6 +1,7 @@
 """What language models cost: a campaign's ledger in sums, and how they are said everywhere."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def by_session(campaign: str) -> "dict[int, Spending]":
-    """What the sessions of a campaign took, by number, requests that were cut off included.
+    """What the sessions of a campaign took, by number, requests without an answer included.
 
     Empty without a ledger that can be read: a replay pays nothing, and what results say of costs is left.
     """
@@ -26,17 +27,16 @@ def by_session(campaign: str) -> "dict[int, Spending]":
     if not path.exists():
         return {}
     try:
-        ledger = Ledger(path)
-        totals = ledger.totals(by=("session",))
-        ledger.close()
+        with closing(Ledger(path)) as ledger:
+            totals = ledger.totals(by=("session",))
     except UserError:
         return {}
     return {
         int(one.by["session"].rpartition("-")[2]): Spending(
             calls=one.paid, input_tokens=one.input_tokens, output_tokens=one.output_tokens,
             cached_tokens=one.cached_tokens, dollars=one.dollars, unpriced_tokens=one.unpriced_tokens,
-            seconds=one.seconds, cut_off=one.unsettled, cut_off_tokens=one.unsettled_tokens,
-            cut_off_dollars=one.unsettled_dollars,
+            seconds=one.seconds, unanswered=one.unsettled, unanswered_tokens=one.unsettled_tokens,
+            unanswered_dollars=one.unsettled_dollars,
         )
         for one in totals
     }  # fmt: skip
@@ -65,7 +65,7 @@ def read(data: "Mapping[str, Any] | None") -> "Spending":
 def by_designer(
     results: "Sequence[DesignerResult]", tree: "DesignTree", campaign: "CampaignRow"
 ) -> "tuple[DesignerResult, ...]":
-    """The results with all that the ledger has: of sessions that broke or go on, and what was cut off."""
+    """The results with all that the ledger has: of sessions that broke or go on, and what has no answer."""
     spent = by_session(campaign.name)
     if not spent:
         return tuple(results)
@@ -95,28 +95,31 @@ def amount(spent: "Spending", digits: int = 2) -> str:
     return money(spent, digits) or f"{spent.tokens:,} tokens"
 
 
-def dollars_cell(spent: "Spending", *, cut: bool = True) -> str:
-    """Of a table of dollars: ``0.45``, ``0.45 to 0.57`` where some were ``cut`` off; ``-`` for none."""
+def dollars_cell(spent: "Spending", *, on_top: bool = True) -> str:
+    """Of a table of dollars: ``0.45``, ``0.45 to 0.57`` with what may come on top; ``-`` for none."""
     least = money(spent).replace("$", "")
-    if not (cut and spent.cut_off_dollars) or spent.unpriced_tokens:
+    if not (on_top and spent.unanswered_dollars) or spent.unpriced_tokens:
         return least or "-"
-    return f"{least or '0.00'} to {(spent.dollars or 0.0) + spent.cut_off_dollars:,.2f}"
+    return f"{least or '0.00'} to {(spent.dollars or 0.0) + spent.unanswered_dollars:,.2f}"
 
 
-def cut_off(spent: "Spending") -> str:
-    """``at most $0.12 of 1 request that was cut off``; ``""`` when none was."""
-    if not spent.cut_off:
+def unanswered(spent: "Spending") -> str:
+    """``at most $0.12 of 1 request without an answer``; ``""`` when none was."""
+    if not spent.unanswered:
         return ""
-    most = f"${spent.cut_off_dollars:,.2f}" if spent.cut_off_dollars else f"{spent.cut_off_tokens:,} tokens"
-    were = "request that was" if spent.cut_off == 1 else "requests that were"
-    return f"at most {most} of {counted(spent.cut_off, were)} cut off"
+    most = (
+        f"${spent.unanswered_dollars:,.2f}"
+        if spent.unanswered_dollars
+        else f"{spent.unanswered_tokens:,} tokens"
+    )
+    return f"at most {most} of {counted(spent.unanswered, 'request', 's')} without an answer"
 
 
 def whole(spent: "Spending") -> str:
-    """``12 calls, 3,400 tokens, $0.45, and at most $0.12 of 1 request that was cut off``."""
+    """``12 calls, 3,400 tokens, $0.45, and at most $0.12 of 1 request without an answer``."""
     known = money(spent) or ("price unknown" if spent.unpriced_tokens else "")
     parts = [counted(spent.calls, "call", "s"), f"{spent.tokens:,} tokens", known]
-    if lost := cut_off(spent):
+    if lost := unanswered(spent):
         parts.append(f"and {lost}")
     return ", ".join(part for part in parts if part)
 

@@ -47,17 +47,20 @@ FUNCTIONS = WorkFunctions(design="llm_work:run_design", verify=simulator.FUNCTIO
             "at least $0.50", "3 calls, 1,000 tokens, at least $0.50", "at least 0.50",
         ),
         (
-            Spending(calls=3, input_tokens=9, dollars=0.5, cut_off=1, cut_off_tokens=7, cut_off_dollars=0.25),
-            "$0.50", "3 calls, 9 tokens, $0.50, and at most $0.25 of 1 request that was cut off",
+            Spending(
+                calls=3, input_tokens=9, dollars=0.5,
+                unanswered=1, unanswered_tokens=7, unanswered_dollars=0.25,
+            ),
+            "$0.50", "3 calls, 9 tokens, $0.50, and at most $0.25 of 1 request without an answer",
             "0.50 to 0.75",
         ),
         (
-            Spending(calls=3, input_tokens=9, dollars=0.0, cut_off=2, cut_off_tokens=1700),
-            "9 tokens", "3 calls, 9 tokens, and at most 1,700 tokens of 2 requests that were cut off", "-",
+            Spending(calls=3, input_tokens=9, dollars=0.0, unanswered=2, unanswered_tokens=1700),
+            "9 tokens", "3 calls, 9 tokens, and at most 1,700 tokens of 2 requests without an answer", "-",
         ),
         (
-            Spending(cut_off=1, cut_off_tokens=7, cut_off_dollars=0.25),
-            "0 tokens", "0 calls, 0 tokens, and at most $0.25 of 1 request that was cut off", "0.00 to 0.25",
+            Spending(unanswered=1, unanswered_tokens=7, unanswered_dollars=0.25),
+            "0 tokens", "0 calls, 0 tokens, and at most $0.25 of 1 request without an answer", "0.00 to 0.25",
         ),
     ],
 )  # fmt: skip
@@ -73,7 +76,7 @@ SPENDINGS = st.builds(
     input_tokens=st.integers(0, 999),
     output_tokens=st.integers(0, 99),
     dollars=st.none() | st.integers(0, 8),
-    cut_off_tokens=st.integers(0, 5),
+    unanswered_tokens=st.integers(0, 5),
 )
 
 
@@ -92,7 +95,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DesignTree:
 
 
 def run(tree: DesignTree, price: float | None) -> tuple[DiscoveryResult, int]:
-    """A campaign, and a ledger of it: a session that went well, one that broke, a request cut off."""
+    """A campaign, and its ledger by hand: two sessions with a request each, one without an answer."""
     begin(tree, CONFIG)
     done = sit(tree, Path(), functions=FUNCTIONS)
     row = tree.campaign(NAME)
@@ -116,13 +119,13 @@ def run(tree: DesignTree, price: float | None) -> tuple[DiscoveryResult, int]:
     [
         (
             0.001,
-            "2 calls, 200 tokens, $0.20, and at most $1.00 of 1 request that was cut off",
+            "2 calls, 200 tokens, $0.20, and at most $1.00 of 1 request without an answer",
             "0.20 to 1.20",
         ),
-        (0.0, "2 calls, 200 tokens, and at most 1,000 tokens of 1 request that was cut off", "200"),
+        (0.0, "2 calls, 200 tokens, and at most 1,000 tokens of 1 request without an answer", "200"),
         (
             None,
-            "2 calls, 200 tokens, price unknown, and at most 1,000 tokens of 1 request that was cut off",
+            "2 calls, 200 tokens, price unknown, and at most 1,000 tokens of 1 request without an answer",
             "200",
         ),
     ],
@@ -146,7 +149,7 @@ def test_the_end_and_the_list_say_the_same(
     listed = capsys.readouterr().out
     in_list = spending.total(spending.read(row["spending"]) for row in rows[:3])
     assert spending.whole(in_list) == words
-    assert ("dollars" in listed) == bool(price or listed.count("0.25")) and "cut off" in listed
+    assert ("dollars" in listed) == bool(price or listed.count("0.25")) and "unanswered" in listed
     assert "$0.00" not in shown and " 0.00 " not in listed
 
 

@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from model_discovery.config.agents import SpendingLimits
-from model_discovery.llm.ledger import Bound, CallFacts, Ledger
+from model_discovery.llm.bounds import Bound, CallFacts
+from model_discovery.llm.ledger import Ledger
 from model_discovery.llm.types import LimitReached, Usage
 
 

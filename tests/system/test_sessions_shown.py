@@ -86,13 +86,13 @@ def test_requests_without_an_answer_are_told(campaign: Path, capsys: pytest.Capt
             ledger.settle(held, usage=Usage(90, 9), dollars=0.4, seconds=1.0, outcome="ok")
     ledger.close()
     rows = sessions.sessions(DB, "first")
-    assert [row["spending"] and row["spending"]["cut_off"] for row in rows] == [0, 2, None]
+    assert [row["spending"] and row["spending"]["unanswered"] for row in rows] == [0, 2, None]
     session_pages.print_sessions(rows)
     shown = capsys.readouterr().out
-    assert "cut off" in shown and "2, at most 3,100 tokens, $0.75" in " ".join(shown.split())
-    assert "in all: 1 call, 99 tokens, $0.40, and at most $0.75 of 2 requests that were cut off" in shown
+    assert "unanswered" in shown and "2, at most 3,100 tokens, $0.75" in " ".join(shown.split())
+    assert "in all: 1 call, 99 tokens, $0.40, and at most $0.75 of 2 requests without an answer" in shown
     session_pages.print_session(sessions.session(DB, "first", "2"))
-    assert ", and at most $0.75 of 2 requests that were cut off" in capsys.readouterr().out
+    assert ", and at most $0.75 of 2 requests without an answer" in capsys.readouterr().out
 
 
 def test_a_journal_that_is_gone_leaves_what_the_tree_knows(campaign: Path) -> None:
