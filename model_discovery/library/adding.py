@@ -102,12 +102,11 @@ def _add_file(library: PaperLibrary, path: Path) -> Added:
         return Added(
             str(path), "already there", twin.id, twin.title, notes=("the same text is in another file",)
         )
-    paper, notes = read.paper, list(read.notes)
+    paper, notes, before = read.paper, list(read.notes), ""
     if paper.arxiv and (older := library.paper(f"arxiv:{paper.arxiv}")) and _is_brief(library, older):
-        paper = older.model_copy(update={"id": paper.id, "source": "papers"})
-        library.remove(older.id)
+        paper, before = older.model_copy(update={"id": paper.id, "source": "papers"}), older.id
         notes.append(f"takes the place of {older.id}, of which the abstract was there")
-    return _store(library, str(path), paper, read.passages, notes)
+    return _store(library, str(path), paper, read.passages, notes, instead_of=before)
 
 
 def _add_identifier(library: PaperLibrary, identifier: Identifier, online: Online, *, pdf: bool) -> Added:
@@ -193,15 +192,17 @@ def _abstracts(entries: Sequence[Entry], online: Online | None) -> tuple[dict[st
 
 
 def _store(
-    library: PaperLibrary, what: str, paper: Paper, passages: Sequence[Passage], notes: Sequence[str]
-) -> Added:
+    library: PaperLibrary, what: str, paper: Paper, passages: Sequence[Passage], notes: Sequence[str],
+    *, instead_of: str = "",
+) -> Added:  # fmt: skip
     """Add a paper; one that is there with its abstract or title only makes room for more text."""
     if older := library.paper(paper.id):
         if not _is_brief(library, older) or _words(passages) <= _words(library.passages(older.id)):
             return Added(what, "already there", older.id, older.title)
-        library.remove(older.id)
-        notes = [*notes, "takes the place of what was there of it"]
-    if not library.add(paper.model_copy(update={"source": "papers"}), passages):
+        instead_of, notes = older.id, [*notes, "takes the place of what was there of it"]
+    paper = paper.model_copy(update={"source": "papers"})
+    done = library.replace(instead_of, paper, passages) if instead_of else library.add(paper, passages)
+    if not done:
         return Added(what, "already there", paper.id, paper.title)  # another process was quicker
     return Added(what, "added", paper.id, paper.title, len(passages), notes=tuple(notes))
 

@@ -101,6 +101,15 @@ class PaperLibrary:
             self._write("papers", list(new.values()))
         return len(new)
 
+    def replace(self, id: str, paper: Paper, passages: Sequence[Passage]) -> bool:
+        """Put a paper in the place of another, at once; False when that one is gone or this is there."""
+        with self._lock():
+            number = self._store.one("SELECT number FROM papers WHERE id = ?", (id,))
+            if number is None or (paper.id != id and self.paper(paper.id) is not None):
+                return False
+            self._write("papers", [(paper, passages)], gone=[number])
+        return True
+
     def remove(self, id: str) -> bool:
         """Take a paper out; False when there is none of that id."""
         with self._lock():

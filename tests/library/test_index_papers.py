@@ -50,6 +50,22 @@ def test_a_removed_paper_is_not_found(tmp_path: Path) -> None:
         assert library.search("decaying state")[0].paper.id == "retention"
 
 
+def test_a_paper_takes_the_place_of_another_or_leaves_it(tmp_path: Path) -> None:
+    with own_library(tmp_path) as library:
+        library.add_all(small_papers())
+        assert library.replace("rotary", paper("full"), [passage("the whole text on angles")])
+        assert library.paper("rotary") is None and library.search("angles")[0].paper.id == "full"
+        assert library.replace("full", paper("full"), [passage("and more of it")])
+        assert library.passages("full") == [passage("and more of it")]
+        assert not library.replace("rotary", paper("other"), [passage("text")])
+        assert not library.replace("full", paper("norm"), [passage("text")])
+        [(pages,)] = library._store.rows("PRAGMA page_count")
+        library._store.rows(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(UserError, match="full"):
+            library.replace("full", paper("large"), [passage(f"word{n} " * 500) for n in range(50)])
+        assert library.paper("full") is not None and library.paper("large") is None
+
+
 def test_different_papers_come_first_then_further_passages(tmp_path: Path) -> None:
     with own_library(tmp_path) as library:
         library.add(paper("long"), [passage(f"gated linear attention, part {i}") for i in range(5)])
