@@ -163,7 +163,7 @@ class PaperLibrary:
         depth = max(_CANDIDATES, 5 * k)
         words = lexical_search(self._store, frequencies, query, depth, only)
         [vector] = self._embedder.embed([query])
-        cards = None if only is None else self._card_passages()
+        cards = None if only is None else self._store.passages_of_cards()
         nearest = vectors.search(vector, depth, cards, inside=only == "cards")
         candidates = [id_ for id_, _ in fuse([nearest, words])]
         closer = closest(self._store, frequencies, query, candidates[:_LOOKED_AT])
@@ -300,14 +300,6 @@ class PaperLibrary:
     def _learned(self) -> None:
         if self._embedder.learns and (learned := self._store.learned) is not None:
             self._embedder.restore(learned)
-
-    def _card_passages(self) -> Any:
-        import numpy as np
-
-        rows = self._store.rows(
-            "SELECT passages.id FROM papers JOIN passages ON paper = number WHERE source = 'cards'"
-        )
-        return np.array([id_ for (id_,) in rows], dtype=np.int64)
 
     def _chosen(self, ranked: Sequence[tuple[int, float]], k: int) -> list[tuple[int, float]]:
         """The best ``k``: the best of every paper first, then further ones; in the order of their scores."""

@@ -40,6 +40,7 @@ CREATE TABLE frequencies(epoch INTEGER PRIMARY KEY, last INTEGER NOT NULL, stems
 INSERT INTO facts VALUES ('format', {FORMAT}), ('epoch', 0), ('passages', 0);
 """
 
+Ids = np.ndarray[Any, np.dtype[np.int64]]
 Matrix = np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -227,6 +228,13 @@ class Store:
         """How many passages there are."""
         return int(self.fact("passages"))
 
+    def passages_of_cards(self) -> Ids:
+        """Ids of the passages of all cards."""
+        rows = self.rows(
+            "SELECT passages.id FROM papers JOIN passages ON paper = number WHERE source = 'cards'"
+        )
+        return np.array([id_ for (id_,) in rows], dtype=np.int64)
+
     def stems_of(self, passages: Sequence[int]) -> dict[int, tuple[Stems, Counts]]:
         """The stems of some passages, and how often each occurs in them."""
         marks = ", ".join("?" * len(passages))
@@ -281,7 +289,7 @@ class Store:
         """From now on vectors read before are void; within `writing`."""
         self.set_fact("epoch", self.epoch + 1)
 
-    def vectors(self, after: int = 0) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], Matrix]]:
+    def vectors(self, after: int = 0) -> Iterator[tuple[Ids, Matrix]]:
         """Ids and vectors of the passages whose id is greater, in order, some thousands at a time."""
         query = f"SELECT passage, vector FROM vectors WHERE passage > ? ORDER BY passage LIMIT {_TOGETHER}"
         while rows := self.rows(query, (after,)):
