@@ -23,6 +23,8 @@ DIMENSIONS = 256
 FITTED_PASSAGES = 4_000
 FEATURES = 60_000
 _TOGETHER = 256
+# N-grams that begin alike have hashes that begin alike; multiplied they are spread.
+_MIXER, _BEGINNING, _LAST = np.uint64(0x9E3779B97F4A7C15), np.uint64(44), np.uint64(2**64 - 1)
 
 
 class LexicalSvd:
@@ -42,6 +44,11 @@ class LexicalSvd:
         self._hashes = hashes
         self._idf = idf
         self._directions = directions
+        mixed = hashes * _MIXER
+        self._order = np.argsort(mixed)
+        self._mixed = np.append(mixed[self._order], _LAST)
+        # Where those that begin with each of 2^20 numbers are: nearly all are looked up in one step.
+        self._first = np.searchsorted(self._mixed[:-1], np.arange(1 << 20, dtype=np.uint64) << _BEGINNING)
 
     @property
     def dimensions(self) -> int:
@@ -57,15 +64,14 @@ class LexicalSvd:
         Of more than ``features`` n-grams those of most passages are known.
         """
         step = max(1, -(-count // FITTED_PASSAGES))
-        chosen = islice(texts, 0, None, step)
-        counted = [np.unique(ngram_hashes(text), return_counts=True) for text in chosen]
-        hashes, counts = np.unique(np.concatenate([row[0] for row in counted]), return_counts=True)
+        found = [ngram_hashes(text) for text in islice(texts, 0, None, step)]
+        hashes, counts = np.unique(np.concatenate([np.unique(row) for row in found]), return_counts=True)
         if len(hashes) > features:
             kept = np.sort(np.lexsort((hashes, -counts))[:features])
             hashes, counts = hashes[kept], counts[kept]
-        idf = (np.log((1 + len(counted)) / (1 + counts)) + 1).astype(np.float32)
+        idf = (np.log((1 + len(found)) / (1 + counts)) + 1).astype(np.float32)
         embedder = cls(hashes, idf, np.zeros((len(hashes), dimensions), dtype=np.float32))
-        matrix = _sparse([embedder._weights(*row) for row in counted], len(hashes))
+        matrix = embedder._weights(found).tocsr()
         # Rounded as it is kept, so that it embeds alike before and after.
         embedder._directions = _directions(matrix, dimensions).astype(np.float16).astype(np.float32)
         return embedder
@@ -75,9 +81,7 @@ class LexicalSvd:
         vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)
         for start in range(0, len(texts), _TOGETHER):
             piece = texts[start : start + _TOGETHER]
-            rows = [self._weights(*np.unique(ngram_hashes(text), return_counts=True)) for text in piece]
-            # By columns: each row of the directions is read once for all texts, which halves the time.
-            weights = _sparse(rows, len(self._hashes)).tocsc()
+            weights = self._weights([ngram_hashes(text) for text in piece])
             vectors[start : start + _TOGETHER] = weights @ self._directions
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
@@ -94,24 +98,32 @@ class LexicalSvd:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return cls(arrays["hashes"], arrays["idf"], arrays["directions"].astype(np.float32))
 
-    def _weights(self, features: Hashes, counts: Floats) -> tuple[Floats, Floats]:
-        """Places of the known ones among some n-grams, and their weights, whose squares sum to 1."""
-        if not len(self._hashes):
-            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-        places = np.minimum(np.searchsorted(self._hashes, features), len(self._hashes) - 1)
-        known = self._hashes[places] == features
-        places = places[known]
-        weights = (1 + np.log(counts[known].astype(np.float32))) * self._idf[places]
-        return places, weights / (np.linalg.norm(weights) or 1.0)
+    def _weights(self, texts: Sequence[Hashes]) -> Any:
+        """A row for the n-grams of every text, of length 1; zeros without a known one.
 
+        By columns, so that a product reads each row of the directions once for all texts.
+        """
+        from scipy.sparse import csr_matrix
 
-def _sparse(rows: Sequence[tuple[Floats, Floats]], columns: int) -> Any:
-    from scipy.sparse import csr_matrix
+        found = [self._places(hashes) for hashes in texts]
+        ends = np.cumsum([0, *map(len, found)])
+        times = np.ones(ends[-1], dtype=np.float32)
+        shape = (len(texts), len(self._hashes))
+        matrix = csr_matrix((times, np.concatenate(found), ends), shape).tocsc()
+        matrix.sum_duplicates()
+        weights = (1 + np.log(matrix.data)) * np.repeat(self._idf, np.diff(matrix.indptr))
+        lengths = np.sqrt(np.bincount(matrix.indices, weights * weights, len(texts)))
+        matrix.data = (weights / lengths[matrix.indices]).astype(np.float32)
+        return matrix
 
-    ends = np.cumsum([0, *(len(places) for places, _ in rows)])
-    places = np.concatenate([places for places, _ in rows])
-    weights = np.concatenate([weights for _, weights in rows])
-    return csr_matrix((weights, places, ends), (len(rows), columns))
+    def _places(self, hashes: Hashes) -> Floats:
+        """Where the known ones among some n-grams are."""
+        mixed = hashes * _MIXER
+        places = self._first[mixed >> _BEGINNING]
+        while (smaller := self._mixed[places] < mixed).any():
+            places = places + smaller
+        known = (self._mixed[places] == mixed) & (places < len(self._order))
+        return np.asarray(self._order[places[known]])
 
 
 def _directions(matrix: Any, dimensions: int) -> Floats:

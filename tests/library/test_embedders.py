@@ -1,10 +1,12 @@
 """Embedders by name: what is fitted here, and what a server or another package gives."""
 
+import io
 import json
 import os
 import sys
 import threading
 import types
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -52,6 +54,21 @@ def test_any_texts_can_be_fitted_and_embedded(others: list[str], fitted: list[st
     assert vectors.shape == (len(others), 256)
     lengths = np.linalg.norm(vectors, axis=1)
     assert np.isfinite(vectors).all() and np.all((lengths < 1e-6) | (np.abs(lengths - 1) < 1e-4))
+
+
+@given(st.lists(st.text(max_size=60), max_size=5), st.lists(st.text(max_size=60), min_size=1, max_size=4))
+@settings(max_examples=40, deadline=None)
+def test_a_vector_is_the_weighted_sum_of_its_ngrams(others: list[str], fitted: list[str]) -> None:
+    embedder = LexicalSvd.fit(fitted, len(fitted))
+    with np.load(io.BytesIO(embedder.to_bytes())) as learned:
+        known = {hash_: place for place, hash_ in enumerate(learned["hashes"].tolist())}
+        for text, vector in zip(others, embedder.embed(others), strict=True):
+            expected = np.zeros(256)
+            for hash_, count in Counter(ngram_hashes(text).tolist()).items():
+                if hash_ in known:
+                    place = known[hash_]
+                    expected += (1 + np.log(count)) * learned["idf"][place] * learned["directions"][place]
+            assert np.allclose(vector * np.linalg.norm(expected), expected, atol=1e-3)
 
 
 def test_ngrams_stay_within_words() -> None:
