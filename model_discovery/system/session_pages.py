@@ -43,7 +43,7 @@ def print_sessions(rows: list[Facts]) -> None:
 def _list_row(row: Facts, spent: "Spending", paid: bool, lost: bool) -> Facts:
     """Columns of money, and of requests without an answer, where there is any."""
     shown = {name: value for name, value in row.items() if name != "spending"}
-    shown |= {"tokens": f"{spent.tokens:,}", "dollars": spending.dollars_cell(spent, on_top=False)}
+    shown |= {"tokens": f"{spent.tokens:,}", "dollars": spending.dollars_cell(spent, 4, on_top=False)}
     if not paid:
         del shown["dollars"]
     return shown | ({"unanswered": _unanswered(spent)} if lost else {})

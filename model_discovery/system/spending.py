@@ -95,9 +95,9 @@ def amount(spent: "Spending", digits: int = 2) -> str:
     return money(spent, digits) or f"{spent.tokens:,} tokens"
 
 
-def dollars_cell(spent: "Spending", *, on_top: bool = True) -> str:
+def dollars_cell(spent: "Spending", digits: int = 2, *, on_top: bool = True) -> str:
     """Of a table of dollars: ``0.45``, ``0.45 to 0.57`` with what may come on top; ``-`` for none."""
-    least = money(spent).replace("$", "")
+    least = money(spent, digits).replace("$", "")
     if not (on_top and spent.unanswered_dollars) or spent.unpriced_tokens:
         return least or "-"
     return f"{least or '0.00'} to {(spent.dollars or 0.0) + spent.unanswered_dollars:,.2f}"

@@ -283,3 +283,10 @@ def test_killed_at_calls_and_resumed_it_pays_nothing_twice(recorded: Recorded, t
     assert {request.headers["Authorization"] for request in moved.requests} == {f"Bearer {KEY}"}
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path.name for path in files if KEY.encode() in path.read_bytes()] == [".env"]
+    listed = json.loads(command(tmp_path, "session", "list", "--json"))
+    assert [row["spending"]["unanswered"] for row in listed] == [2, 1, 1]
+    said = command(tmp_path, "session", "replay", str(listed[1]["session"]))
+    assert "came to the same: " in said, "wherever the models were asked"
+    assert "of 4 requests without an answer" in output and "of 4 requests without an answer" in command(
+        tmp_path, "session", "list"
+    )
