@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_discovery.errors import EXIT_FAILED, UserError
+from model_discovery.sqlite import use_wal
 
 _LARGEST_JOURNAL, _CACHE_KIB = 16 * 2**20, 64 * 2**10
 # Adding a paper changes many of the pages that the one before has changed: copied once for several.
 _CHECKPOINT_PAGES = 8_000
-_TRIES = 5
+_TRIES, _BUSY_SECONDS = 5, 60.0
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def obstacle(file: Path) -> Path | None:
 
 def open_to_write(file: Path) -> sqlite3.Connection:
     """A connection that may write; the file is made where there is none."""
-    connection = sqlite3.connect(file, timeout=60, isolation_level=None)
-    connection.execute("PRAGMA journal_mode=WAL")
+    connection = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None)
+    use_wal(connection, _BUSY_SECONDS)
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute(f"PRAGMA journal_size_limit={_LARGEST_JOURNAL}")
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
@@ -67,7 +68,7 @@ def open_to_read(file: Path) -> tuple[sqlite3.Connection, Seen]:
                 exit_code=EXIT_FAILED,
             )
         uri = f"{file.absolute().as_uri()}?mode=ro{'' if seen.live else '&immutable=1'}"
-        connection = sqlite3.connect(uri, uri=True, timeout=60, isolation_level=None)
+        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
             connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
             connection.execute("SELECT 1 FROM sqlite_master")

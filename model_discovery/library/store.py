@@ -17,6 +17,7 @@ from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.library.ngrams import Counts, Stems, counted_stems, words_of
 from model_discovery.library.opening import look, obstacle, open_to_read, open_to_write
 from model_discovery.library.types import Paper, Passage
+from model_discovery.sqlite import transaction
 
 T = TypeVar("T")
 FORMAT = 4
@@ -83,6 +84,8 @@ class Store:
         """What SQLite says, as one line with the file and what to do."""
         try:
             yield
+        except sqlite3.ProgrammingError:  # the caller's mistake, such as another thread; the file is whole
+            raise
         except sqlite3.OperationalError as error:
             folder = self.file.parent
             hint = f"nothing was lost; {folder} has to be writable, with room on its disk"
@@ -95,14 +98,8 @@ class Store:
     def writing(self) -> Iterator[None]:
         """All that is written inside is there afterwards, or nothing of it."""
         self.require_writable()
-        with self.plain_errors():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+        with self.plain_errors(), transaction(self._connection):
+            yield
 
     def require_writable(self) -> None:
         """Refuse to change a library that can only be read."""
@@ -136,9 +133,10 @@ class Store:
         """Open a file that is only read anew when it was changed; whether it was."""
         if not self.read_only or look(self.file) == self._seen:
             return False
-        self._connection.close()
         with self.plain_errors():
-            self._connection, self._seen = open_to_read(self.file)
+            connection, self._seen = open_to_read(self.file)
+        self._connection.close()
+        self._connection = connection
         self.opened += 1
         return True
 
@@ -148,11 +146,12 @@ class Store:
             yield
             return
         with self.plain_errors():
-            self._connection.execute("BEGIN")
             try:
+                self._connection.execute("BEGIN")
                 yield
             finally:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # an error of the disk has ended it
+                    self._connection.execute("ROLLBACK")
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """The rows of a query."""

@@ -21,6 +21,7 @@ from model_discovery.errors import EXIT_FAILED, UserError
 from model_discovery.llm import sittings
 from model_discovery.llm.bounds import Bound, CallFacts, Used, check_bound, hold
 from model_discovery.llm.types import Usage
+from model_discovery.sqlite import transaction, use_wal
 
 RESERVED, INTERRUPTED = "reserved", "interrupted"
 _BUSY_SECONDS = 30.0
@@ -283,17 +284,15 @@ class Ledger:
         ).fetchone()
         minutes = 0.0
         if limit.minutes is not None and row[3] is not None:
-            held = [
-                column for column in columns if column != "role"
-            ]  # a role is at work while its session is
+            held = columns[:2]  # a role is at work while its session is
             where = " AND ".join(f"{column} = ?" for column in held)
             minutes = sittings.minutes(db, where, values[: len(held)], since=row[3])
         return Used(row[0], row[1], row[2], minutes, row[4], row[5])
 
     def _open(self) -> None:
-        self._use_wal()
+        use_wal(self._db, _BUSY_SECONDS)
         self._db.execute("PRAGMA synchronous = NORMAL")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        version = self._version()
         if version not in range(_VERSION + 1):
             raise UserError(
                 f"The ledger {self.path} was written by another version of the program ({version}, "
@@ -301,32 +300,20 @@ class Ledger:
                 hint="resume the campaign with the version that began it",
             )
         if version < _VERSION:
-            made = f"{_SCHEMA} {sittings.SCHEMA} {sittings.FROM_REQUESTS}"
-            self._db.executescript(f"BEGIN IMMEDIATE; {made} PRAGMA user_version = {_VERSION}; COMMIT;")
+            with transaction(self._db):
+                if self._version() < _VERSION:  # nobody was quicker
+                    made = f"{_SCHEMA} {sittings.SCHEMA} {sittings.FROM_REQUESTS}"
+                    for statement in made.split(";"):
+                        self._db.execute(statement)
+                    self._db.execute(f"PRAGMA user_version = {_VERSION}")
 
-    def _use_wal(self) -> None:
-        """SQLite's busy timeout does not cover the change of mode, which several processes begin at once."""
-        until = time.monotonic() + _BUSY_SECONDS
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-                time.sleep(0.01)
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with self._lock, self._errors(), transaction(self._db):
+            yield self._db
 
     def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._lock, self._errors():

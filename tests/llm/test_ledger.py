@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +231,25 @@ def test_a_ledger_of_the_first_version_goes_on(tmp_path: Path) -> None:
     with pytest.raises(LimitReached, match=r"2\.0 at work"):
         spend(ledger, call(), session=SpendingLimits(minutes=2))
     assert ledger.totals()[0].requests == 2
+
+
+def test_two_processes_take_up_a_ledger_of_the_first_version(tmp_path: Path) -> None:
+    """The second one has seen the old version, and waits while the first one brings it up to date."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    spend(ledger, call())
+    ledger._db.executescript("DROP TABLE sitting; PRAGMA user_version = 1; BEGIN IMMEDIATE;")
+    opened: list[Ledger] = []
+    second = threading.Thread(target=lambda: opened.append(Ledger(tmp_path / "ledger.db")))
+    second.start()
+    time.sleep(0.2)
+    ledger._db.execute(sittings.SCHEMA.split(";")[0])
+    ledger._db.execute(sittings.FROM_REQUESTS)
+    ledger._db.execute("PRAGMA user_version = 2")
+    ledger._db.execute("COMMIT")
+    second.join()
+    assert ledger._read("SELECT COUNT(*) FROM sitting") == [(1,)]
+    opened[0].close()
+    ledger.close()
 
 
 def test_a_price_is_needed_only_for_limits_in_dollars() -> None:
