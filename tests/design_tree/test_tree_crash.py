@@ -89,7 +89,7 @@ def test_killed_at_random_instants(tmp_path: Path) -> None:
     DesignTree("sqlite://").close()  # all is loaded before the writers are forked
     told: dict[str, set[int]] = {kind: set() for kind in KINDS}
     kills = 0
-    while kills < 30 or (len(told["applied"]) <= 10 and kills < 90):
+    while kills < 15 or (len(told["applied"]) <= 10 and kills < 90):
         kills += 1
         patience = max(1.0, kills / 10)  # a busy machine needs longer to get anywhere
         for kind, numbers in run_and_kill(path, dice.uniform(0.0, 0.12) * patience).items():

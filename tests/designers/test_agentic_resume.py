@@ -120,7 +120,7 @@ def test_the_session_is_as_long_as_it_should_be() -> None:
 
 
 @pytest.mark.parametrize("name", ["long", "limit"])
-@settings(deadline=None, max_examples=15, derandomize=True)
+@settings(deadline=None, max_examples=8, derandomize=True)
 @given(data=st.data())
 def test_killed_anywhere_any_number_of_times(
     tmp_path_factory: pytest.TempPathFactory, specs: dict[str, AgentSpec], name: str, data: st.DataObject

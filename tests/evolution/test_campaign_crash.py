@@ -32,8 +32,8 @@ def killed_campaigns(folder: Path, seeds: range) -> int:
     return sum(ended["killed"] for ended in killed)
 
 
-def test_killed_thirty_times_and_never_noticed(tmp_path: Path) -> None:
-    assert killed_campaigns(tmp_path, range(3)) >= 30
+def test_killed_ten_times_and_never_noticed(tmp_path: Path) -> None:
+    assert killed_campaigns(tmp_path, range(1)) >= 10
 
 
 @pytest.mark.slow

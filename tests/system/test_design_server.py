@@ -286,6 +286,7 @@ def test_a_new_unit_may_not_take_a_human_ones_name(server: DesignServer) -> None
     assert server.check_unit(same)["ok"]  # other words, the same unit
 
 
+@pytest.mark.slow
 def test_a_unit_that_a_person_edited_stays_usable_under_its_name(server: DesignServer) -> None:
     """A folder may change a human unit in place; children of that design name what their parent has."""
     path = design_folders.create("mine", "griffin", force=False, campaign=None, db=DB)

@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import random
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -291,27 +290,35 @@ def kill_when(
 LONG = RECIPE.model_copy(update={"tokens": {"0.1M": 4 * TOKENS}})
 
 
-def test_killed_training_goes_on_and_ends_the_same(root: Path, resources: Resources) -> None:
-    """Once from its checkpoint as it is, once from a damaged one, which the report says."""
-    place, damaged, undisturbed = (Place(root, resources, name) for name in ("killed", "damaged", "calm"))
-    checkpoint = Path("run", "train", "checkpoint.safetensors")
+def killed_in_training(root: Path, place: Place) -> Path:
+    """The checkpoint of a training that was killed once it had one."""
+    checkpoint = place.folder / "run" / "train" / "checkpoint.safetensors"
     request = request_of(root, sound(), recipe=LONG)
-    assert kill_when(request, place.folder, (place.folder / checkpoint).exists) == -signal.SIGKILL
-    shutil.copytree(place.folder, damaged.folder, dirs_exist_ok=True)
-    content = bytearray((damaged.folder / checkpoint).read_bytes())
-    content[len(content) // 2] ^= 1
-    (damaged.folder / checkpoint).write_bytes(content)
+    assert kill_when(request, place.folder, checkpoint.exists) == -signal.SIGKILL
+    return checkpoint
 
-    expected = undisturbed.verify(sound(), recipe=LONG)
+
+def test_killed_training_goes_on_and_ends_the_same(root: Path, resources: Resources) -> None:
+    place, undisturbed = Place(root, resources, "killed"), Place(root, resources, "calm")
+    killed_in_training(root, place)
+    expected, report = (each.verify(sound(), recipe=LONG) for each in (undisturbed, place))
     assert expected.ok and expected.evidence.resumed_at == ()
-    for again in (place, damaged):
-        report = again.verify(sound(), recipe=LONG)
-        assert report.evidence.weights_hash == expected.evidence.weights_hash
-        assert (report.held_out, report.curve) == (expected.held_out, expected.curve)
-        if again is place:
-            assert len(report.evidence.resumed_at) == 1 and report.evidence.resumed_at[0] > 0
-        else:
-            assert "checkpoint.safetensors was set aside: its checksum" in report.evidence.notes[-1]
+    assert len(report.evidence.resumed_at) == 1 and report.evidence.resumed_at[0] > 0
+    assert report.evidence.weights_hash == expected.evidence.weights_hash
+    assert (report.held_out, report.curve) == (expected.held_out, expected.curve)
+
+
+@pytest.mark.slow
+def test_training_begins_anew_where_its_checkpoint_is_damaged(root: Path, resources: Resources) -> None:
+    place, undisturbed = Place(root, resources, "damaged"), Place(root, resources, "undamaged")
+    checkpoint = killed_in_training(root, place)
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    checkpoint.write_bytes(content)
+    expected, report = (each.verify(sound(), recipe=LONG) for each in (undisturbed, place))
+    assert "checkpoint.safetensors was set aside: its checksum" in report.evidence.notes[-1]
+    assert report.evidence.weights_hash == expected.evidence.weights_hash
+    assert (report.held_out, report.curve) == (expected.held_out, expected.curve)
 
 
 @pytest.mark.slow
