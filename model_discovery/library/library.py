@@ -353,6 +353,9 @@ class PaperLibrary:
                 exit_code=EXIT_FAILED,
             )
         with self._lock():
+            if self._store.fact("embedder") != kept:  # another process has done it meanwhile
+                self._settle_embedder(rebuild)
+                return
             self._embed_all()
         self.notes.append(f"{self.folder}: embedded again by '{mine.name}' {mine.version}.")
 

@@ -278,6 +278,28 @@ def test_an_index_of_an_older_version_of_the_default_is_made_again(tmp_path: Pat
     assert consistent(tmp_path)
 
 
+def test_two_processes_that_meet_an_older_version_embed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with own_library(tmp_path) as library:
+        library.add_all(small_papers())
+        facts = json.loads(library._store.fact("embedder"))
+        with library._store.writing():
+            library._store.set_fact("embedder", json.dumps({**facts, "version": "0"}))
+    lock, notes = PaperLibrary._lock, []
+
+    def other_is_quicker(self: PaperLibrary) -> object:
+        monkeypatch.setattr(PaperLibrary, "_lock", lock)
+        with own_library(tmp_path) as other:
+            notes.extend(other.notes)
+        return lock(self)
+
+    monkeypatch.setattr(PaperLibrary, "_lock", other_is_quicker)
+    with own_library(tmp_path) as library:
+        assert len(notes) == 1 and library.notes == []
+        assert library.search("decaying state")[0].paper.id == "retention"
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made"), own_library(tmp_path / "file" / "library"):
