@@ -26,7 +26,7 @@ from model_discovery.evolution.requests import RequestMaker, readdressed
 from model_discovery.evolution.resume import Pending, Replay
 from model_discovery.evolution.selectors import get_selector
 from model_discovery.evolution.state import CampaignState
-from model_discovery.evolution.stopping import StopFlag
+from model_discovery.evolution.stopping import StopFlag, why_finished
 
 _WAIT_SECONDS = 1.0  # how often the clock is looked at while workers are busy
 
@@ -382,23 +382,3 @@ class Controller:
 
     def _tell(self, kind: str, data: dict[str, Any]) -> None:
         self._on_event(CampaignEvent(kind, data))
-
-
-def why_finished(state: CampaignState) -> str:
-    """Which bound ended a campaign."""
-    runs = list(zip(state.scales, state.budgets.spent(), strict=True))
-    spent = ", ".join(f"{used} of {limit} at {scale}" for scale, (used, limit) in runs)
-    designs = f"{state.budgets.designs.used} of {state.budgets.designs.limit} designs"
-    if state.patience_lost:
-        return f"patience: {state.since_best} designs without a better one ({designs}, runs {spent})"
-    if state.sessions.limit and not state.designers_left:
-        return f"LLM budget spent ({state.sessions.limit}): {designs}, runs {spent}"
-    if state.budgets.fruitless.left <= 0:
-        return (
-            f"fruitless: {state.budgets.fruitless.used} attempts brought no design ({designs}, runs {spent})"
-        )
-    if all(used >= limit for _, (used, limit) in runs):
-        return f"verify_bound: every run is used ({designs}, runs {spent})"
-    if state.budgets.designs.left <= 0:
-        return f"design_bound: every design is made and run ({designs}, runs {spent})"
-    return f"verify_bound: no run is open ({designs}, runs {spent})"

@@ -1,5 +1,5 @@
-"""Stopping: by hand (once drains, twice stops) or by the clock; it ends a campaign's sitting, never changes
-it.
+"""Stopping: by hand (once drains, twice stops) or by the clock, which ends a campaign's sitting and never
+changes it; or at one of its bounds, and which that was.
 """
 
 import signal
@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from model_discovery.evolution.state import CampaignState
 
 
 class StopFlag:
@@ -64,3 +66,23 @@ def stop_on_signals(flag: StopFlag) -> Iterator[StopFlag]:
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
+
+
+def why_finished(state: CampaignState) -> str:
+    """Which bound ended a campaign."""
+    runs = list(zip(state.scales, state.budgets.spent(), strict=True))
+    spent = ", ".join(f"{used} of {limit} at {scale}" for scale, (used, limit) in runs)
+    designs = f"{state.budgets.designs.used} of {state.budgets.designs.limit} designs"
+    if state.patience_lost:
+        return f"patience: {state.since_best} designs without a better one ({designs}, runs {spent})"
+    if state.sessions.limit and not state.designers_left:
+        return f"LLM budget spent ({state.sessions.limit}): {designs}, runs {spent}"
+    if state.budgets.fruitless.left <= 0:
+        return (
+            f"fruitless: {state.budgets.fruitless.used} attempts brought no design ({designs}, runs {spent})"
+        )
+    if all(used >= limit for _, (used, limit) in runs):
+        return f"verify_bound: every run is used ({designs}, runs {spent})"
+    if state.budgets.designs.left <= 0:
+        return f"design_bound: every design is made and run ({designs}, runs {spent})"
+    return f"verify_bound: no run is open ({designs}, runs {spent})"

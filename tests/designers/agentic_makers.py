@@ -377,9 +377,7 @@ def bare_specs(folder: Path) -> dict[str, AgentSpec]:
     """Specs whose prompts are the plain variables of their step, quickly rendered."""
     for role, steps in ROLES.items():
         prompts = {
-            name: " ".join(
-                [name, *(f"{{{{ {key} }}}}" for key, kind in step.variables.items() if kind is None)]
-            )
+            name: " ".join([name, *(f"{{{{ {key} }}}}" for key, kind in step.variables.items() if not kind)])
             for name, step in steps.items()
         }
         spec = {
@@ -394,3 +392,8 @@ def run(script: Script | None = None, request: DesignRequest | None = None) -> t
     """A session in memory."""
     world = World(script or {})
     return world.run(request or request_of()), world
+
+
+def checks_of(outcome: DesignOutcome) -> list[str]:
+    """For each attempt its first finding, or ``ok``."""
+    return [one.findings[0].check if one.findings else "ok" for one in outcome.attempts]
