@@ -94,7 +94,8 @@ def _explain(error: ValidationError) -> UserError:
     if problem["type"] == "missing":
         return UserError(f"'{where}' is missing.", hint="give it with --set or choose a preset that has it")
     got = f", not {problem['input']!r}" if not isinstance(problem["input"], dict | list) else ""
-    return UserError(f"'{where}': {problem['msg'][:1].lower()}{problem['msg'][1:]}{got}.")
+    message = problem["msg"].removeprefix("Value error, ")
+    return UserError(f"'{where}': {message[:1].lower()}{message[1:]}{got}.")
 
 
 def _fields_at(location: tuple[int | str, ...]) -> list[str]:

@@ -89,7 +89,8 @@ def _parse(text: str, where: str, name: str, folder: Path) -> Recipe:
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])
-        raise UserError(f"The recipe {where}: '{place}': {problem['msg']}.") from None
+        message = problem["msg"].removeprefix("Value error, ")
+        raise UserError(f"The recipe {where}: '{place}': {message}.") from None
 
 
 def _source(row: Mapping[str, Any], where: str, folder: Path) -> Source:

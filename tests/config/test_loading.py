@@ -39,7 +39,7 @@ def test_fields_that_are_none_leave_the_preset() -> None:
         (["sandbox=none"], ["sandbox", "plain"]),
         (["agents.per_call.minutes=5"], ["agents.per_call", "per_session"]),
         (["agents.per_call.calls=1"], ["agents.per_call", "per_session"]),
-        (["agents.flow=direct", "agents.beam=2"], ["'agents'", "leave out agents.beam", "the flow units"]),
+        (["agents.flow=direct", "agents.beam=2"], ["'agents': beam keeps", "leave out agents.beam"]),
     ],
 )
 def test_mistakes_name_the_path_and_the_remedy(overrides: list[str], words: list[str]) -> None:
