@@ -52,7 +52,7 @@ def _list_row(row: Facts, spent: "Spending", paid: bool, lost: bool) -> Facts:
 def _unanswered(spent: "Spending") -> str:
     if not spent.unanswered:
         return ""
-    money = f", ${spent.unanswered_dollars:,.2f}" if spent.unanswered_dollars else ""
+    money = f", ${spending.in_dollars(spent.unanswered_dollars)}" if spent.unanswered_dollars else ""
     return f"{spent.unanswered}, at most {spent.unanswered_tokens:,} tokens{money}"
 
 

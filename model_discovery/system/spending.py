@@ -1,5 +1,6 @@
 """What language models cost: a campaign's ledger in sums, and how they are said everywhere."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -87,7 +88,14 @@ def money(spent: "Spending", digits: int = 2) -> str:
     """``$0.02``; ``at least $0.02`` where a part has no price; ``""`` where all is free or has none."""
     if not spent.dollars:
         return ""
-    return f"{'at least ' if spent.unpriced_tokens else ''}${spent.dollars:,.{digits}f}"
+    return f"{'at least ' if spent.unpriced_tokens else ''}${in_dollars(spent.dollars, digits)}"
+
+
+def in_dollars(value: float, digits: int = 2) -> str:
+    """``0.45``; of less than a cent the first digit, ``0.003``, as nothing that costs is told as nothing."""
+    if 0 < value < 10**-digits:
+        digits = math.ceil(-math.log10(value))
+    return f"{value:,.{digits}f}"
 
 
 def amount(spent: "Spending", digits: int = 2) -> str:
@@ -100,7 +108,7 @@ def dollars_cell(spent: "Spending", digits: int = 2, *, on_top: bool = True) -> 
     least = money(spent, digits).replace("$", "")
     if not (on_top and spent.unanswered_dollars) or spent.unpriced_tokens:
         return least or "-"
-    return f"{least or '0.00'} to {(spent.dollars or 0.0) + spent.unanswered_dollars:,.2f}"
+    return f"{least or '0.00'} to {in_dollars((spent.dollars or 0.0) + spent.unanswered_dollars, digits)}"
 
 
 def unanswered(spent: "Spending") -> str:
@@ -108,7 +116,7 @@ def unanswered(spent: "Spending") -> str:
     if not spent.unanswered:
         return ""
     most = (
-        f"${spent.unanswered_dollars:,.2f}"
+        f"${in_dollars(spent.unanswered_dollars)}"
         if spent.unanswered_dollars
         else f"{spent.unanswered_tokens:,} tokens"
     )

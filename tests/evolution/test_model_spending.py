@@ -35,6 +35,14 @@ FUNCTIONS = WorkFunctions(design="llm_work:run_design", verify=simulator.FUNCTIO
             "$0.12", "1 call, 1,000 tokens, $0.12", "0.12",
         ),
         (
+            Spending(
+                calls=1, input_tokens=9, dollars=0.0031,
+                unanswered=1, unanswered_tokens=7, unanswered_dollars=0.001,
+            ),
+            "$0.003", "1 call, 9 tokens, $0.003, and at most $0.001 of 1 request without an answer",
+            "0.003 to 0.004",
+        ),
+        (
             Spending(calls=3, input_tokens=900, output_tokens=100, dollars=0.0),
             "1,000 tokens", "3 calls, 1,000 tokens", "-",
         ),
