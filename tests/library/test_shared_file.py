@@ -1,4 +1,4 @@
-"""The file of a library between processes and threads: who comes at a bad moment waits, and is told no lie."""
+"""The file of a library between processes and threads: who comes at a bad moment waits and is told no lie."""
 
 import signal
 import sqlite3
