@@ -201,8 +201,8 @@ def _store(
             return Added(what, "already there", older.id, older.title)
         instead_of, notes = older.id, [*notes, "takes the place of what was there of it"]
     paper = paper.model_copy(update={"source": "papers"})
-    done = library.replace(instead_of, paper, passages) if instead_of else library.add(paper, passages)
-    if not done:
+    replaced = instead_of and library.replace(instead_of, paper, passages)
+    if not (replaced or library.add(paper, passages)):
         return Added(what, "already there", paper.id, paper.title)  # another process was quicker
     return Added(what, "added", paper.id, paper.title, len(passages), notes=tuple(notes))
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from library_makers import read_only
@@ -187,11 +188,20 @@ def test_an_id_is_looked_up_and_its_pdf_takes_the_place_of_the_abstract(
     assert shown["paper"]["authors"] == ["Albert Gu", "Tri Dao"]
 
 
+@pytest.mark.parametrize("meanwhile_gone", [False, True])
 def test_a_file_takes_the_place_of_an_abstract_that_was_there(
-    run: Run, server: PaperServices, tmp_path: Path
+    run: Run, server: PaperServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile_gone: bool
 ) -> None:
     import pymupdf
 
+    replace = PaperLibrary.replace
+
+    def after_another_process(self: PaperLibrary, id: str, *new: Any) -> bool:
+        if meanwhile_gone:
+            self.remove(id)
+        return replace(self, id, *new)
+
+    monkeypatch.setattr(PaperLibrary, "replace", after_another_process)
     run("add", "2312.00752")
     document = pymupdf.open(one_column_paper(tmp_path / "one.pdf"))
     document[0].insert_text((30, 500), "arXiv:2312.00752v2 [cs.LG] 31 May 2024", fontsize=20, rotate=90)
