@@ -61,6 +61,7 @@ def test_a_design_is_made(root: Path, resources: Resources) -> None:
     assert {**again, "seconds": 0} == {**value, "seconds": 0}
 
 
+@pytest.mark.slow
 def test_a_change_without_effect_is_refused(root: Path, resources: Resources) -> None:
     # A model of width 64 keeps four heads of 16, whichever of the two is asked for.
     wide = SEEDS["transformer_pp"].tree.set_config("mixer", head_dim=128)

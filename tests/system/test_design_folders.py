@@ -102,6 +102,7 @@ def test_what_the_checks_refuse_is_not_added(campaign: str, capsys: pytest.Captu
     assert [row["design"] for row in views.designs(DB, None)] == ["griffin", "min_gru"]
 
 
+@pytest.mark.slow
 def test_what_only_looks_different_is_not_added(campaign: str) -> None:
     """Heads wider than a narrow model can have compute what the parent computes."""
     path = design_folders.create("mine", "griffin", force=False, campaign=None, db=DB)

@@ -261,6 +261,7 @@ def test_a_design_that_is_none_is_refused_in_one_line(
 TAKEN = "The class name RMSNorm belongs to another unit."
 
 
+@pytest.mark.slow
 def test_a_new_unit_may_not_take_a_human_ones_name(server: DesignServer) -> None:
     """Words and statistics about a unit go by its name; refused in every check as at the end."""
     other = DOUBLING.replace("DoublingNorm", "RMSNorm")

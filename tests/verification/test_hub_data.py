@@ -191,6 +191,7 @@ def test_killed_and_resumed_gives_the_same_bytes(tmp_path: Path) -> None:
     assert not list((tmp_path / "killed").glob(".*.draft"))
 
 
+@pytest.mark.slow
 def test_a_resumed_preparation_does_not_begin_anew(tmp_path: Path, shards: Path) -> None:
     recipe_file = tmp_path / "r.yaml"
     recipe = write_recipe(
