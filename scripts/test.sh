@@ -9,5 +9,4 @@ bin=.venv/bin
 "$bin/ruff" format --check .
 "$bin/mypy"
 "$bin/lint-imports"
-# One more than there are cores: a quarter of the time a test waits for a limit, a disk or a process.
-"$bin/python" -m pytest --numprocesses "${TEST_PROCESSES:-$(($(getconf _NPROCESSORS_ONLN) + 1))}" --dist worksteal "$@"
+"$bin/python" -m pytest --numprocesses "${TEST_PROCESSES:-auto}" --dist worksteal "$@"

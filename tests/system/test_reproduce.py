@@ -84,6 +84,7 @@ def test_what_was_stored_is_enough_for_the_same_bits(folder: Path, home: Path) -
     assert json.loads(json.dumps(done.to_dict()))["verdict"] == "It agrees to the bit: the same weights."
 
 
+@pytest.mark.slow
 def test_command_and_exit_codes(folder: Path, home: Path) -> None:
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "model_discovery", "verify", *arguments]

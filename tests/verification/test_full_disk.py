@@ -14,6 +14,7 @@ DRIVER = Path(__file__).with_name("full_disk_driver.py")
 TRIAL = ["unshare", "--user", "--map-root-user", "--mount"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tmp_path: Path) -> None:
     (tmp_path / "disk_trial").mkdir()
     trial = [*TRIAL, "mount", "-t", "tmpfs", "none", str(tmp_path / "disk_trial")]
