@@ -92,6 +92,7 @@ def test_from_a_recipe_into_a_campaign(campaign: str, capsys: pytest.CaptureFixt
         add(path)
 
 
+@pytest.mark.slow
 def test_what_the_checks_refuse_is_not_added(campaign: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = new()
     edit("mine/units/rglru.py", "def forward(self, x, z):\n", LEAK)

@@ -143,6 +143,7 @@ def test_the_same_again_is_bit_equal(whole: tuple[VerificationReport, Place], pl
     assert (again.held_out, again.curve, again.scores) == (report.held_out, report.curve, report.scores)
 
 
+@pytest.mark.slow
 def test_another_request_in_the_folder_is_another_run(place: Place) -> None:
     first = place.verify(sound())
     second = place.verify(sound(), seed=1)
