@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from model_discovery.library.ngrams import Hashes, ngram_hashes
+from model_discovery.library.ngrams import MULTIPLIER, Hashes, ngram_hashes
 
 Matrix = np.ndarray[Any, np.dtype[np.float32]]
 Floats = np.ndarray[Any, np.dtype[Any]]
@@ -24,7 +24,7 @@ FITTED_PASSAGES = 4_000
 FEATURES = 60_000
 _TOGETHER = 256
 # N-grams that begin alike have hashes that begin alike; multiplied they are spread.
-_MIXER, _BEGINNING, _LAST = np.uint64(0x9E3779B97F4A7C15), np.uint64(44), np.uint64(2**64 - 1)
+_BEGINNING, _LAST = np.uint64(44), np.uint64(2**64 - 1)
 
 
 class LexicalSvd:
@@ -44,11 +44,12 @@ class LexicalSvd:
         self._hashes = hashes
         self._idf = idf
         self._directions = directions
-        mixed = hashes * _MIXER
+        mixed = hashes * MULTIPLIER
         self._order = np.argsort(mixed)
         self._mixed = np.append(mixed[self._order], _LAST)
         # Where those that begin with each of 2^20 numbers are: nearly all are looked up in one step.
-        self._first = np.searchsorted(self._mixed[:-1], np.arange(1 << 20, dtype=np.uint64) << _BEGINNING)
+        beginnings = np.bincount((mixed >> _BEGINNING).astype(np.int64), minlength=1 << 20)
+        self._first = np.cumsum(beginnings) - beginnings
 
     @property
     def dimensions(self) -> int:
@@ -118,7 +119,7 @@ class LexicalSvd:
 
     def _places(self, hashes: Hashes) -> Floats:
         """Where the known ones among some n-grams are."""
-        mixed = hashes * _MIXER
+        mixed = hashes * MULTIPLIER
         places = self._first[mixed >> _BEGINNING]
         while (smaller := self._mixed[places] < mixed).any():
             places = places + smaller

@@ -14,7 +14,7 @@ Stems = np.ndarray[Any, np.dtype[np.uint32]]
 Counts = np.ndarray[Any, np.dtype[np.uint32]]
 
 _WORD = re.compile(r"[^\W_]+")
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _SPACE = 32
 
 
@@ -52,7 +52,7 @@ def ngram_hashes(text: str, least: int = 3, most: int = 5) -> Hashes:
     for n in range(2, most + 1):
         if len(letters) < n:
             break
-        rolling = rolling[:-1] * _MULTIPLIER + letters[n - 1 :]
+        rolling = rolling[:-1] * MULTIPLIER + letters[n - 1 :]
         if n < least:
             continue
         crosses = np.zeros(len(rolling), dtype=bool)
