@@ -9,10 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from model_discovery.library.frequencies import Frequencies
-from model_discovery.library.ngrams import counted_stems, words_of
+from model_discovery.library.ngrams import counted_stems, words_of_query
 from model_discovery.library.store import Store
-
-_LONGEST_QUERY = 20_000
 
 
 def closest(store: Store, frequencies: Frequencies, query: str, candidates: Sequence[int]) -> list[int]:
@@ -20,7 +18,7 @@ def closest(store: Store, frequencies: Frequencies, query: str, candidates: Sequ
     passages = store.stems_of(candidates)
     if not passages:
         return []
-    asked, times_asked = counted_stems(words_of(query[:_LONGEST_QUERY]))
+    asked, times_asked = counted_stems(words_of_query(query))
     owner = np.repeat(np.arange(len(passages)), [len(stems) for stems, _ in passages.values()])
     stems, place = np.unique(
         np.concatenate([asked, *(stems for stems, _ in passages.values())]), return_inverse=True

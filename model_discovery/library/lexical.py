@@ -3,7 +3,7 @@
 from typing import Literal
 
 from model_discovery.library.frequencies import Frequencies
-from model_discovery.library.ngrams import stems_of, words_of
+from model_discovery.library.ngrams import stems_of, words_of_query
 from model_discovery.library.store import Store
 
 Only = Literal["cards", "papers"]
@@ -13,7 +13,6 @@ MOST_WORDS = 32
 _OF_TITLE = 2.0
 # Places in the index that a query may visit; about a microsecond each.
 MOST_PLACES = 6_000
-_LONGEST_QUERY = 20_000
 _OF_CARDS = "(SELECT passages.id FROM papers JOIN passages ON paper = number WHERE source = 'cards')"
 _WHERE = {
     None: "",
@@ -44,7 +43,7 @@ def telling_words(frequencies: Frequencies, query: str) -> list[str]:
     A word that more passages have than that says little by itself, and is left to the vectors. A word is
     taken to be in every passage that has its stem.
     """
-    words = list(dict.fromkeys(words_of(query[:_LONGEST_QUERY])))
+    words = list(dict.fromkeys(words_of_query(query)))
     counts = frequencies.of(stems_of(words)).tolist()
     known = {word: count for word, count in zip(words, counts, strict=True) if count}
     chosen, places = [], 0

@@ -16,6 +16,7 @@ Counts = np.ndarray[Any, np.dtype[np.uint32]]
 _WORD = re.compile(r"[^\W_]+")
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _SPACE = 32
+_LONGEST_QUERY = 20_000
 
 
 def words_of(text: str) -> list[str]:
@@ -26,6 +27,11 @@ def words_of(text: str) -> list[str]:
     if not text.isascii():
         text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return _WORD.findall(text.lower())
+
+
+def words_of_query(text: str) -> list[str]:
+    """The words of a query; what comes after as many letters as no query has is left out."""
+    return words_of(text[:_LONGEST_QUERY])
 
 
 def stems_of(words: Sequence[str]) -> Stems:
